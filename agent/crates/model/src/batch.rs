@@ -1,0 +1,361 @@
+//! What a source delivers at once: families with their metadata, and rows that share one time.
+//!
+//! A Batch belongs to a source (a collector lane, a target, a rule group, a push group, a writer). It is cleared
+//! and filled again, never dropped, so a steady source allocates nothing. All label sets lie packed in one buffer;
+//! two batches of the same shape (same series in the same order) have equal [`Batch::shape`] bytes, so that
+//! whoever maps rows to series compares once instead of looking each one up.
+//!
+//! ```text
+//! # HELP node_load1 1m load average.        <- Family
+//! # TYPE node_load1 gauge
+//! node_load1 0.42                           <- Row
+//! ```
+//!
+//! Rows normally carry no time of their own: the whole batch was read at one instant. A row with an explicit time
+//! (a backfill, a remote write, a scrape with timestamps) says so in [`Row::at`].
+
+use std::sync::Arc;
+
+use crate::histogram::Histogram;
+use crate::labels::{Labels, NAME, PackedIter, push_packed};
+use crate::limits::{BATCH_LABEL_BYTES_MAX, BATCH_ROWS_MAX, LABEL_BYTES_MAX, LABELS_MAX};
+use crate::sample::Value;
+use crate::time::UnixMs;
+
+/// Which source a batch belongs to. The agent hands these out; they mean nothing across a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct SourceId(pub u32);
+
+/// What kind of metric a family is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MetricKind {
+    /// Goes up and down.
+    Gauge,
+    /// Only goes up, until it starts again.
+    Counter,
+    /// Buckets, a sum and a count.
+    Histogram,
+    /// A histogram whose buckets go up and down.
+    GaugeHistogram,
+    /// Quantiles, a sum and a count.
+    Summary,
+    /// Facts in labels, the value is 1.
+    Info,
+    /// One of several named states is 1.
+    StateSet,
+    /// Nobody said.
+    #[default]
+    Unknown,
+}
+
+impl MetricKind {
+    /// Returns the kind as a `# TYPE` line of Prometheus text has it.
+    pub fn as_prometheus(self) -> &'static str {
+        match self {
+            MetricKind::Gauge | MetricKind::Info | MetricKind::StateSet => "gauge",
+            MetricKind::Counter => "counter",
+            MetricKind::Histogram | MetricKind::GaugeHistogram => "histogram",
+            MetricKind::Summary => "summary",
+            MetricKind::Unknown => "untyped",
+        }
+    }
+}
+
+/// One metric name with its metadata, and where its rows lie in the batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Family {
+    name: (u32, u32),
+    help: (u32, u32),
+    unit: (u32, u32),
+    /// What kind it is.
+    pub kind: MetricKind,
+}
+
+/// One sample of one series.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// Which family it belongs to, as an index into [`Batch::families`].
+    pub family: u32,
+    labels: (u32, u32),
+    /// What was measured.
+    pub value: Value,
+    /// The sample's own time, where it does not share the batch's.
+    pub at: Option<UnixMs>,
+    /// When the counter started, where the source says so.
+    pub start: Option<UnixMs>,
+}
+
+/// Rows that one source delivers at one instant.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    text: String,
+    families: Vec<Family>,
+    shape: Vec<u8>,
+    rows: Vec<Row>,
+    refused: u64,
+}
+
+impl Batch {
+    /// Returns an empty batch.
+    pub fn new() -> Batch {
+        Batch::default()
+    }
+
+    /// Empties the batch and keeps its memory.
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.families.clear();
+        self.shape.clear();
+        self.rows.clear();
+        self.refused = 0;
+    }
+
+    /// Opens a family; the rows added next belong to it. Opening the last one again goes on with it.
+    pub fn family(&mut self, name: &str, help: &str, kind: MetricKind) {
+        self.family_with_unit(name, help, kind, "");
+    }
+
+    /// Opens a family whose unit is known.
+    pub fn family_with_unit(&mut self, name: &str, help: &str, kind: MetricKind, unit: &str) {
+        if self.families.last().is_some_and(|last| self.text(last.name) == name) {
+            return;
+        }
+        let [name, help, unit] = [name, help, unit].map(|part| {
+            let start = self.text.len() as u32;
+            self.text.push_str(part);
+            (start, self.text.len() as u32)
+        });
+        self.families.push(Family { name, help, unit, kind });
+    }
+
+    /// Adds a row to the family opened last, under the family's own name.
+    ///
+    /// Labels may come in any order; empty ones are dropped. A row over a limit is left out and counted in
+    /// [`Batch::refused`]. Without an open family this is a mistake of the caller's and panics.
+    pub fn add(&mut self, labels: &[(&str, &str)], value: f64) {
+        self.add_suffixed("", labels, value);
+    }
+
+    /// Adds a row named after the family and a suffix, such as `_sum` of a summary.
+    pub fn add_suffixed(&mut self, suffix: &str, labels: &[(&str, &str)], value: f64) {
+        let family = *self.families.last().expect("a family is opened before its rows");
+        let name_bytes = (family.name.1 - family.name.0) as usize + suffix.len();
+        let long = |(name, value): &(&str, &str)| name.len() > LABEL_BYTES_MAX || value.len() > LABEL_BYTES_MAX;
+        if name_bytes > LABEL_BYTES_MAX || labels.len() >= LABELS_MAX || labels.iter().any(long) || self.is_full() {
+            self.refused += 1;
+            return;
+        }
+        let start = self.shape.len();
+        self.shape.extend_from_slice(&[0; 4]);
+        self.push_sorted(family, suffix, labels);
+        let end = self.shape.len();
+        self.shape[start..start + 4].copy_from_slice(&((end - start - 4) as u32).to_le_bytes());
+        self.rows.push(Row {
+            family: self.families.len() as u32 - 1,
+            labels: (start as u32 + 4, end as u32),
+            value: Value::Float(value),
+            at: None,
+            start: None,
+        });
+    }
+
+    /// Adds a row whose label set, name included, is already at hand.
+    pub fn add_labels(&mut self, labels: &Labels, value: Value) {
+        if self.is_full() {
+            self.refused += 1;
+            return;
+        }
+        let packed = labels.packed();
+        self.shape.extend_from_slice(&(packed.len() as u32).to_le_bytes());
+        let start = self.shape.len() as u32;
+        self.shape.extend_from_slice(packed);
+        let family = (self.families.len() as u32).checked_sub(1).expect("a family is opened before its rows");
+        self.rows.push(Row { family, labels: (start, self.shape.len() as u32), value, at: None, start: None });
+    }
+
+    /// Gives the row added last its own time and, where known, the start of its counter.
+    pub fn stamp_last(&mut self, at: Option<UnixMs>, start: Option<UnixMs>) {
+        if let Some(row) = self.rows.last_mut() {
+            (row.at, row.start) = (at, start);
+        }
+    }
+
+    /// Makes the row added last a histogram.
+    pub fn histogram_last(&mut self, histogram: Arc<Histogram>) {
+        if let Some(row) = self.rows.last_mut() {
+            row.value = Value::Histogram(histogram);
+        }
+    }
+
+    /// Counts rows that the source itself left out because of a limit.
+    pub fn refuse(&mut self, rows: u64) {
+        self.refused += rows;
+    }
+
+    /// Takes back everything from this row on: for a source that turns out bad half way.
+    ///
+    /// Families opened since stay, without rows, and print nothing.
+    pub fn truncate(&mut self, rows: usize) {
+        if let Some(first) = self.rows.get(rows) {
+            self.shape.truncate(first.labels.0 as usize - 4);
+            self.rows.truncate(rows);
+        }
+    }
+
+    /// Returns the families in the order they were opened; one name may occur more than once.
+    pub fn families(&self) -> &[Family] {
+        &self.families
+    }
+
+    /// Returns the rows in the order they were added.
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// Returns the bytes that are equal for two batches of the same series in the same order.
+    pub fn shape(&self) -> &[u8] {
+        &self.shape
+    }
+
+    /// Returns how many rows were left out because of a limit.
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    /// Returns a family's metric name.
+    pub fn name(&self, family: &Family) -> &str {
+        self.text(family.name)
+    }
+
+    /// Returns a family's help text.
+    pub fn help(&self, family: &Family) -> &str {
+        self.text(family.help)
+    }
+
+    /// Returns a family's unit, empty when unknown.
+    pub fn unit(&self, family: &Family) -> &str {
+        self.text(family.unit)
+    }
+
+    /// Returns a row's packed label set, metric name included.
+    pub fn packed(&self, row: &Row) -> &[u8] {
+        &self.shape[row.labels.0 as usize..row.labels.1 as usize]
+    }
+
+    /// Returns an iterator over a row's labels, metric name included, in ascending order of names.
+    pub fn labels(&self, row: &Row) -> PackedIter<'_> {
+        PackedIter::new(self.packed(row))
+    }
+
+    fn text(&self, (start, end): (u32, u32)) -> &str {
+        &self.text[start as usize..end as usize]
+    }
+
+    fn is_full(&self) -> bool {
+        self.rows.len() >= BATCH_ROWS_MAX || self.shape.len() >= BATCH_LABEL_BYTES_MAX
+    }
+
+    /// Appends the packed labels in ascending order, by picking the smallest name left each time: label sets are
+    /// small and nearly sorted, and this needs no memory.
+    fn push_sorted(&mut self, family: Family, suffix: &str, labels: &[(&str, &str)]) {
+        let mut last: Option<&str> = None;
+        loop {
+            let next = labels
+                .iter()
+                .map(|(name, _)| *name)
+                .chain([NAME])
+                .filter(|name| last.is_none_or(|last| *name > last))
+                .min();
+            let Some(name) = next else { return };
+            last = Some(name);
+            if name == NAME {
+                let bytes = family.name.1 - family.name.0 + suffix.len() as u32;
+                self.shape.extend_from_slice(&(NAME.len() as u16).to_le_bytes());
+                self.shape.extend_from_slice(NAME.as_bytes());
+                self.shape.extend_from_slice(&(bytes as u16).to_le_bytes());
+                self.shape.extend_from_slice(&self.text.as_bytes()[family.name.0 as usize..family.name.1 as usize]);
+                self.shape.extend_from_slice(suffix.as_bytes());
+                continue;
+            }
+            let value = labels.iter().rev().find(|(n, _)| *n == name).map_or("", |(_, value)| *value);
+            if !value.is_empty() && !name.is_empty() {
+                push_packed(&mut self.shape, name, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(batch: &Batch) -> Vec<String> {
+        batch
+            .rows()
+            .iter()
+            .map(|row| Labels::from_packed(batch.packed(row)).expect("packed by the batch").to_string())
+            .collect()
+    }
+
+    #[test]
+    fn rows_carry_their_family_name_and_sorted_labels() {
+        let mut batch = Batch::new();
+        batch.family("cpu_seconds_total", "Help.", MetricKind::Counter);
+        batch.add(&[("mode", "idle"), ("cpu", "0"), ("empty", ""), ("Upper", "1")], 1.0);
+        batch.add_suffixed("_sum", &[], 2.0);
+        assert_eq!(
+            printed(&batch),
+            ["cpu_seconds_total{Upper=\"1\", cpu=\"0\", mode=\"idle\"}", "cpu_seconds_total_sum"]
+        );
+        assert_eq!(batch.help(&batch.families()[0]), "Help.");
+    }
+
+    #[test]
+    fn equal_series_make_equal_shapes_whatever_the_values() {
+        let fill = |value: f64, label: &str| {
+            let mut batch = Batch::new();
+            batch.family("a", "", MetricKind::Gauge);
+            batch.add(&[("l", label)], value);
+            batch
+        };
+        assert_eq!(fill(1.0, "x").shape(), fill(2.0, "x").shape());
+        assert_ne!(fill(1.0, "x").shape(), fill(1.0, "y").shape());
+    }
+
+    #[test]
+    fn clearing_keeps_the_memory() {
+        let mut batch = Batch::new();
+        batch.family("a", "help", MetricKind::Gauge);
+        batch.add(&[("l", "1")], 1.0);
+        let capacity = (batch.shape.capacity(), batch.text.capacity(), batch.rows.capacity());
+        batch.clear();
+        assert!(batch.rows().is_empty() && batch.families().is_empty() && batch.shape().is_empty());
+        assert_eq!(capacity, (batch.shape.capacity(), batch.text.capacity(), batch.rows.capacity()));
+    }
+
+    #[test]
+    fn what_is_over_a_limit_is_left_out_and_counted() {
+        let mut batch = Batch::new();
+        batch.family("a", "", MetricKind::Gauge);
+        batch.add(&[("l", &"x".repeat(LABEL_BYTES_MAX + 1))], 1.0);
+        let many: Vec<String> = (0..LABELS_MAX).map(|i| format!("l{i}")).collect();
+        let many: Vec<(&str, &str)> = many.iter().map(|name| (name.as_str(), "1")).collect();
+        batch.add(&many, 1.0);
+        assert_eq!((batch.rows().len(), batch.refused(), batch.shape().len()), (0, 2, 0));
+    }
+
+    #[test]
+    fn a_source_that_turns_out_bad_is_taken_back() {
+        let mut batch = Batch::new();
+        batch.family("a", "", MetricKind::Gauge);
+        batch.add(&[], 1.0);
+        let (rows, shape) = (batch.rows().len(), batch.shape().len());
+        batch.family("b", "", MetricKind::Gauge);
+        batch.add(&[("x", "1")], 2.0);
+        batch.add(&[("x", "2")], 3.0);
+        batch.truncate(rows);
+        assert_eq!((batch.rows().len(), batch.shape().len()), (rows, shape));
+        batch.truncate(7);
+        assert_eq!(batch.rows().len(), rows);
+    }
+}
