@@ -77,6 +77,7 @@ pub struct Row {
     /// Which family it belongs to, as an index into [`Batch::families`].
     pub family: u32,
     labels: (u32, u32),
+    blanks: (u32, u32),
     /// What was measured.
     pub value: Value,
     /// The sample's own time, where it does not share the batch's.
@@ -91,6 +92,7 @@ pub struct Batch {
     text: String,
     families: Vec<Family>,
     shape: Vec<u8>,
+    blanks: String,
     rows: Vec<Row>,
     refused: u64,
 }
@@ -106,6 +108,7 @@ impl Batch {
         self.text.clear();
         self.families.clear();
         self.shape.clear();
+        self.blanks.clear();
         self.rows.clear();
         self.refused = 0;
     }
@@ -130,7 +133,8 @@ impl Batch {
 
     /// Adds a row to the family opened last, under the family's own name.
     ///
-    /// Labels may come in any order; empty ones are dropped. A row over a limit is left out and counted in
+    /// Labels may come in any order; empty ones are no part of the series and only remembered for printing, see
+    /// [`Batch::blanks`]. A row over a limit is left out and counted in
     /// [`Batch::refused`]. Without an open family this is a mistake of the caller's and panics.
     pub fn add(&mut self, labels: &[(&str, &str)], value: f64) {
         self.add_suffixed("", labels, value);
@@ -150,9 +154,11 @@ impl Batch {
         self.push_sorted(family, suffix, labels);
         let end = self.shape.len();
         self.shape[start..start + 4].copy_from_slice(&((end - start - 4) as u32).to_le_bytes());
+        let blanks = self.push_blanks(labels);
         self.rows.push(Row {
             family: self.families.len() as u32 - 1,
             labels: (start as u32 + 4, end as u32),
+            blanks,
             value: Value::Float(value),
             at: None,
             start: None,
@@ -170,7 +176,14 @@ impl Batch {
         let start = self.shape.len() as u32;
         self.shape.extend_from_slice(packed);
         let family = (self.families.len() as u32).checked_sub(1).expect("a family is opened before its rows");
-        self.rows.push(Row { family, labels: (start, self.shape.len() as u32), value, at: None, start: None });
+        self.rows.push(Row {
+            family,
+            labels: (start, self.shape.len() as u32),
+            blanks: (0, 0),
+            value,
+            at: None,
+            start: None,
+        });
     }
 
     /// Gives the row added last its own time and, where known, the start of its counter.
@@ -247,12 +260,27 @@ impl Batch {
         PackedIter::new(self.packed(row))
     }
 
+    /// Returns the names of a row's labels that were given with an empty value, in the order given: `/metrics` of
+    /// the peer prints them, everybody else takes them for absent.
+    pub fn blanks(&self, row: &Row) -> impl Iterator<Item = &str> {
+        self.blanks[row.blanks.0 as usize..row.blanks.1 as usize].split_terminator('\n')
+    }
+
     fn text(&self, (start, end): (u32, u32)) -> &str {
         &self.text[start as usize..end as usize]
     }
 
     fn is_full(&self) -> bool {
         self.rows.len() >= BATCH_ROWS_MAX || self.shape.len() >= BATCH_LABEL_BYTES_MAX
+    }
+
+    fn push_blanks(&mut self, labels: &[(&str, &str)]) -> (u32, u32) {
+        let start = self.blanks.len() as u32;
+        for (name, _) in labels.iter().filter(|(name, value)| value.is_empty() && !name.is_empty()) {
+            self.blanks.push_str(name);
+            self.blanks.push('\n');
+        }
+        (start, self.blanks.len() as u32)
     }
 
     /// Appends the packed labels in ascending order, by picking the smallest name left each time: label sets are
@@ -308,6 +336,17 @@ mod tests {
             ["cpu_seconds_total{Upper=\"1\", cpu=\"0\", mode=\"idle\"}", "cpu_seconds_total_sum"]
         );
         assert_eq!(batch.help(&batch.families()[0]), "Help.");
+    }
+
+    #[test]
+    fn empty_labels_are_remembered_for_printing_only() {
+        let mut batch = Batch::new();
+        batch.family("a", "", MetricKind::Gauge);
+        batch.add(&[("core", ""), ("cpu", "0"), ("package", "")], 1.0);
+        batch.add(&[("cpu", "1")], 1.0);
+        let names: Vec<Vec<&str>> = batch.rows().iter().map(|row| batch.blanks(row).collect()).collect();
+        assert_eq!(names, [vec!["core", "package"], vec![]]);
+        assert_eq!(printed(&batch), ["a{cpu=\"0\"}", "a{cpu=\"1\"}"]);
     }
 
     #[test]
