@@ -75,19 +75,24 @@ debian_open() {
         printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: main\nSigned-By: %s\n\n' \
             "$(debian_uri "${suite%%/*}")" "${suite#*/}" "$keyring"
     done >"$folder/parts/own.sources"
-    debian_options=(
-        --option=Dir::Etc::SourceList=/dev/null
-        --option=Dir::Etc::SourceParts="$folder/parts"
-        --option=Dir::State::Lists="$folder/lists"
-        --option=Dir::Cache="$folder/cache"
-        --option=Dir::State::status=/dev/null
-        --option=APT::Architecture="$arch"
-        --option=APT::Architectures="$arch"
-        --option=APT::Sandbox::User=root
-        --option=Acquire::Retries=3
-        # Translations and package indexes of contents are not read here.
-        --option=Acquire::Languages=none
-    )
+    # The hooks cleared are the system's own (of container images, of desktops): they would act
+    # on its folders, which are none of ours. Its proxy settings stay in force.
+    cat >"$folder/apt.conf" <<END
+#clear APT::Update::Pre-Invoke;
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
+Dir::Etc::SourceList "/dev/null";
+Dir::Etc::SourceParts "$folder/parts";
+Dir::State::Lists "$folder/lists";
+Dir::State::status "/dev/null";
+Dir::Cache "$folder/cache";
+APT::Architecture "$arch";
+APT::Architectures { "$arch"; };
+APT::Sandbox::User "root";
+Acquire::Languages "none";
+Acquire::Retries "3";
+END
+    debian_conf=$folder/apt.conf
     debian_apt apt-get update --quiet=2
 }
 
@@ -95,7 +100,7 @@ debian_open() {
 debian_apt() {
     local tool=$1
     shift
-    "$tool" "${debian_options[@]}" "$@" 2> >(without_hosts >&2)
+    "$tool" --config-file "$debian_conf" "$@" 2> >(without_hosts >&2)
 }
 
 # Downloads packages, given as NAME or NAME=VERSION, and unpacks them into FOLDER; the archives

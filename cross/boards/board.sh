@@ -96,8 +96,10 @@ board_initramfs() {
     chmod +x "$root/init"
     cp "$script" "$root/board/script"
     for module in "${board_modules[@]}"; do
+        # Counted here: in a redirection it would be counted in a child.
+        place=$((place + 1))
         xz --decompress --stdout "$boards/modules/$module.ko.xz" \
-            >"$root/board/modules/$((place++))-${module##*/}.ko"
+            >"$root/board/modules/$place-${module##*/}.ko"
     done
     printf 'token=%s\ndisk=%s\nnetwork=%s\n' "$token" "${disk-}" "${network-}" >"$root/board/settings"
     for file in "$@"; do
