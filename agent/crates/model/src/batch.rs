@@ -260,8 +260,8 @@ impl Batch {
         PackedIter::new(self.packed(row))
     }
 
-    /// Returns the names of a row's labels that were given with an empty value, in the order given: `/metrics` of
-    /// the peer prints them, everybody else takes them for absent.
+    /// Returns the names of a row's labels that were given with an empty value, in ascending order: `/metrics`
+    /// of the peer prints them, everybody else takes them for absent.
     pub fn blanks(&self, row: &Row) -> impl Iterator<Item = &str> {
         self.blanks[row.blanks.0 as usize..row.blanks.1 as usize].split_terminator('\n')
     }
@@ -276,9 +276,12 @@ impl Batch {
 
     fn push_blanks(&mut self, labels: &[(&str, &str)]) -> (u32, u32) {
         let start = self.blanks.len() as u32;
-        for (name, _) in labels.iter().filter(|(name, value)| value.is_empty() && !name.is_empty()) {
+        let mut last = "";
+        let blanks = labels.iter().filter(|(_, value)| value.is_empty()).map(|(name, _)| *name);
+        while let Some(name) = blanks.clone().filter(|name| *name > last).min() {
             self.blanks.push_str(name);
             self.blanks.push('\n');
+            last = name;
         }
         (start, self.blanks.len() as u32)
     }
@@ -342,7 +345,7 @@ mod tests {
     fn empty_labels_are_remembered_for_printing_only() {
         let mut batch = Batch::new();
         batch.family("a", "", MetricKind::Gauge);
-        batch.add(&[("core", ""), ("cpu", "0"), ("package", "")], 1.0);
+        batch.add(&[("package", ""), ("cpu", "0"), ("core", "")], 1.0);
         batch.add(&[("cpu", "1")], 1.0);
         let names: Vec<Vec<&str>> = batch.rows().iter().map(|row| batch.blanks(row).collect()).collect();
         assert_eq!(names, [vec!["core", "package"], vec![]]);
