@@ -16,7 +16,7 @@ say() { printf '%s\n' "$*" >&2; }
 # Prints the reason and ends the script.
 fail() {
     say "${0##*/}: $*"
-    exit 1
+    exit "${fail_status:-1}"
 }
 
 # Passes text on with the names of mirrors blanked.

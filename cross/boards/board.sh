@@ -6,6 +6,9 @@
 # What differs between machines (QEMU's flags, modules) is said in run-pi3 and run-virt.
 source "$(dirname "${BASH_SOURCE[0]}")/../debian.sh"
 
+# What is wrong out here must not look like the script's own exit status.
+fail_status=125
+
 boards=$cross_dir/boards
 modules_ext4=(crypto/crc32c_generic lib/crc16 fs/mbcache fs/jbd2/jbd2 fs/ext4/ext4)
 
@@ -129,8 +132,9 @@ board_gpiod() {
 
 board_boot() {
     local tree=${dtb:-${board_dtb-}}
-    python3 "$cross_root/cross/boards/serial.py" \
-        --token "$token" --timeout "$limit" --qmp "$work/qmp" \
+    # It takes the place of this shell, so that a signal sent to the call reaches what ends QEMU.
+    exec python3 "$cross_root/cross/boards/serial.py" \
+        --token "$token" --timeout "$limit" --work "$work" \
         --log "$boards/last-${0##*/}.log" -- \
         qemu-system-aarch64 "${board_qemu[@]}" -kernel "$boards/kernel" ${tree:+-dtb "$tree"} \
         -initrd "$work/initramfs" -display none -monitor none -no-reboot \

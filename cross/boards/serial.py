@@ -3,13 +3,16 @@
 Prints what the script inside prints, between the two lines that begin with the token, and exits
 as it did. A line @press makes a QMP system_powerdown, a line @cut kills QEMU as a power cut
 would. 124: time was up; 125: the board ended by itself; 137: after @cut. QEMU is ended by its
-own process id in every case. It does not know what QEMU was told to be.
+own process id in every case, and --work, the folder of the call, is removed. It does not know
+what QEMU was told to be.
 """
 
 import argparse
+import ctypes
 import json
 import os
 import selectors
+import shutil
 import signal
 import socket
 import subprocess
@@ -30,6 +33,11 @@ def press_power_button(path):
             line.sendall(json.dumps({"execute": command}).encode() + b"\n")
             while "return" not in json.loads(answers.readline()):
                 pass
+
+
+def die_with_parent():
+    """Asks the kernel to kill QEMU when this process is gone, even by a -9."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def lines_until(stream, deadline, log):
@@ -75,21 +83,25 @@ def main():
     flags = argparse.ArgumentParser()
     flags.add_argument("--token", required=True)
     flags.add_argument("--timeout", type=float, required=True)
-    flags.add_argument("--qmp", required=True)
+    flags.add_argument("--work", required=True)
     flags.add_argument("--log", required=True)
     flags.add_argument("qemu", nargs="+")
     asked = flags.parse_args()
     # A caller's SIGTERM must end QEMU too: as an exception it passes through `finally`.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    command = asked.qemu + ["-serial", "stdio", "-qmp", f"unix:{asked.qmp},server=on,wait=off"]
+    qmp = os.path.join(asked.work, "qmp")
+    command = asked.qemu + ["-serial", "stdio", "-qmp", f"unix:{qmp},server=on,wait=off"]
     with open(asked.log, "wb", buffering=0) as log:
-        qemu = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        qemu = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, preexec_fn=die_with_parent
+        )
         try:
             deadline = time.monotonic() + asked.timeout
-            status = attend(lines_until(qemu.stdout, deadline, log), asked.token, asked.qmp)
+            status = attend(lines_until(qemu.stdout, deadline, log), asked.token, qmp)
         finally:
             qemu.kill()
             qemu.wait()
+            shutil.rmtree(asked.work, ignore_errors=True)
     if status in (TIME_WAS_UP, BOARD_FAILED):
         print(f"the whole serial line is in {asked.log}", file=sys.stderr)
     sys.exit(status)
