@@ -1,0 +1,110 @@
+//! Remote write 1.0: rows as a Snappy block of a protobuf `WriteRequest`, sent by POST.
+//!
+//! A frame groups the rows it carries by series, samples ascending in time, labels sorted, the external labels
+//! added where the series has none of that name. Staleness markers and native histograms go through. Metadata is
+//! not sent: version 1.0 receivers take it or leave it. Answers are judged by [`classify`] as Prometheus's sender
+//! judges them: what is refused is dropped and counted, so one bad sample never stops the rest.
+//!
+//! Specification: "Prometheus Remote-Write 1.0", and `prompb/remote.proto` of Prometheus.
+
+mod answer;
+mod pack;
+mod proto;
+
+pub use answer::classify;
+
+use model::{Frame, FrameId, Labels, Mono, Now, Outbox, Outcome, RowId};
+
+use crate::backoff::BackoffLimits;
+use crate::outbox::{Pace, Walk};
+use crate::select::Selection;
+use crate::stats::Stats;
+use pack::RequestPacker;
+
+/// The headers that go with every frame, besides `Content-Length`, `Host` and credentials.
+pub const HEADERS: [(&str, &str); 4] = [
+    ("Content-Encoding", "snappy"),
+    ("Content-Type", "application/x-protobuf"),
+    ("X-Prometheus-Remote-Write-Version", "0.1.0"),
+    ("User-Agent", USER_AGENT),
+];
+
+/// Who asks.
+pub const USER_AGENT: &str = concat!("narthex/", env!("CARGO_PKG_VERSION"));
+
+/// What is configured of one remote-write upstream, address and credentials aside.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Added to every series that has no label of that name.
+    pub external_labels: Labels,
+    /// Which series are sent.
+    pub select: Selection,
+    /// The most samples of one frame (`max_samples_per_send`).
+    pub frame_rows_max: usize,
+    /// The most bytes of one frame before compression.
+    pub frame_bytes_max: usize,
+    /// How long fewer rows wait for more, in milliseconds (`batch_send_deadline`).
+    pub linger_ms: u64,
+    /// The pauses after failures (`min_backoff`, `max_backoff`).
+    pub backoff: BackoffLimits,
+    /// Where the pauses' random part comes from; different on every board.
+    pub seed: u64,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            external_labels: Labels::empty(),
+            select: Selection::all(),
+            frame_rows_max: 2_000,
+            frame_bytes_max: 1 << 20,
+            linger_ms: 5_000,
+            backoff: BackoffLimits::default(),
+            seed: 0,
+        }
+    }
+}
+
+/// One remote-write upstream. See [`crate::outbox`] for the order of saving and sending.
+pub struct Uplink {
+    walk: Walk,
+    packer: RequestPacker,
+}
+
+impl Uplink {
+    /// Returns an upstream that goes on where the saved state left off.
+    pub fn new(config: Config, saved: Option<&[u8]>) -> Uplink {
+        let pace = Pace { frame_rows_max: config.frame_rows_max, linger_ms: config.linger_ms, backoff: config.backoff };
+        let packer = RequestPacker::new(config.external_labels, config.select, config.frame_bytes_max);
+        Uplink { walk: Walk::new(pace, saved, config.seed), packer }
+    }
+
+    /// Returns the state to be saved before a new frame is sent, and after it was settled.
+    pub fn save(&self) -> Vec<u8> {
+        self.walk.save()
+    }
+
+    /// Returns the counters and the present state.
+    pub fn stats(&self) -> Stats {
+        self.walk.stats()
+    }
+
+    /// Returns the newest row that was ever sent or acknowledged; rows up to here keep their dates.
+    pub fn handed_out(&self) -> RowId {
+        self.walk.handed_out()
+    }
+}
+
+impl model::Uplink for Uplink {
+    fn poll(&mut self, now: Now, source: &dyn Outbox) -> Option<Frame> {
+        self.walk.poll(now, source, &mut self.packer)
+    }
+
+    fn settle(&mut self, now: Now, frame: FrameId, outcome: Outcome) {
+        self.walk.settle(now, frame, outcome);
+    }
+
+    fn next_deadline(&self) -> Option<Mono> {
+        self.walk.next_deadline()
+    }
+}
