@@ -57,8 +57,10 @@ debian_uri() {
     local archive=$1 override uri
     override=NARTHEX_${archive^^}_URI
     override=${override//-/_}
+    # Cloud images name a file with a list of mirrors instead of one.
+    # shellcheck disable=SC2016  # The format is apt's to expand.
     uri=${!override:-$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' |
-        grep --extended-regexp --max-count=1 "/$archive/?\$" || true)}
+        grep --extended-regexp --max-count=1 "/$archive(\.list)?/?\$" || true)}
     [[ $uri ]] || fail "this system's apt knows no archive called $archive: set $override"
     printf '%s\n' "$uri"
 }
@@ -66,14 +68,15 @@ debian_uri() {
 # Opens an apt folder of our own: FOLDER ARCHITECTURE then ARCHIVE/SUITE words, and fetches the
 # lists. `debian_apt` below then works on the folder opened last.
 debian_open() {
-    local folder=$1 arch=$2 suite keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+    local folder=$1 arch=$2 suite uri keyring=/usr/share/keyrings/debian-archive-keyring.gpg
     shift 2
     debian_need apt-get=apt "dpkg-deb=dpkg" xz=xz-utils
     [[ -r $keyring ]] || fail "missing package debian-archive-keyring"
     mkdir --parents "$folder"/{parts,lists/partial,cache/archives/partial}
     for suite in "$@"; do
+        uri=$(debian_uri "${suite%%/*}")
         printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: main\nSigned-By: %s\n\n' \
-            "$(debian_uri "${suite%%/*}")" "${suite#*/}" "$keyring"
+            "$uri" "${suite#*/}" "$keyring"
     done >"$folder/parts/own.sources"
     # The hooks cleared are the system's own (of container images, of desktops): they would act
     # on its folders, which are none of ours. Its proxy settings stay in force.

@@ -98,6 +98,8 @@ def main():
         try:
             deadline = time.monotonic() + asked.timeout
             status = attend(lines_until(qemu.stdout, deadline, log), asked.token, qmp)
+        except BrokenPipeError:  # Whoever read has seen enough.
+            status = 128 + signal.SIGPIPE
         finally:
             qemu.kill()
             qemu.wait()
