@@ -1,7 +1,7 @@
 //! A map being read: keys are asked for one by one, and what nobody asked for is an error in the end.
 //!
 //! Asking teaches the map what it may hold, so the code that reads is the only list of keys there is: `finish`
-//! compares against it, names the nearest key to a misspelt one, and notes it for [`Errors::noting_keys`].
+//! compares against it, names the nearest key to a misspelt one, and notes those that are served for [`Errors::noting_keys`].
 
 use crate::error::Errors;
 use crate::secret::Secret;
@@ -14,13 +14,15 @@ pub struct Map {
     node: Node,
     entries: Vec<Node>,
     known: Vec<&'static str>,
+    /// Those of a peer's that have no effect here.
+    unserved: Vec<&'static str>,
     /// It was not a map at all: that has been said, more would be noise.
     broken: bool,
 }
 
 impl Map {
     pub(crate) fn new(node: &Node, entries: Vec<Node>, broken: bool) -> Map {
-        Map { node: node.clone(), entries, known: Vec::new(), broken }
+        Map { node: node.clone(), entries, known: Vec::new(), unserved: Vec::new(), broken }
     }
 
     /// Returns the map as a value: for its place.
@@ -113,7 +115,7 @@ impl Map {
     /// `instead` says what to do instead or where to look; it may be empty.
     pub fn known_but_unserved(&mut self, keys: &[&'static str], instead: &str, warnings: &mut Errors) {
         for key in keys {
-            self.known.push(key);
+            self.unserved.push(key);
             let Some(node) = self.find(key) else { continue };
             let what = if instead.is_empty() {
                 "is not served yet and has no effect".to_owned()
@@ -129,14 +131,14 @@ impl Map {
         errors.note_keys(|| self.node.path(false), self.known.iter().copied());
         for node in &self.entries {
             let name = node.name().unwrap_or("");
-            if self.known.contains(&name) {
+            if self.known.contains(&name) || self.unserved.contains(&name) {
                 continue;
             }
             if errors.is_full() {
                 errors.count_one();
                 continue;
             }
-            let expected = match nearest(name, self.known.iter().copied()) {
+            let expected = match nearest(name, self.known.iter().chain(&self.unserved).copied()) {
                 Some(near) => near.to_owned(),
                 None if self.known.len() <= LISTED_KEYS_MAX => ["one of ", &self.sorted_keys().join(", ")].concat(),
                 None => String::new(),

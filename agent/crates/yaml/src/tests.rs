@@ -194,6 +194,15 @@ fn keys_asked_for_are_noted() {
     assert_eq!(errors.keys_noted().collect::<Vec<_>>(), ["jobs", "jobs[].name"]);
 }
 
+#[test]
+fn nodes_are_equal_when_they_say_the_same() {
+    let node = |text| parse("f.yml", text).expect("well-formed");
+    assert_eq!(node("a: 1\nb: [x, ~]\n"), node("# moved\n\n\nb:\n- x\n-\na: 1\n"));
+    for other in ["a: 1\n", "a: 1\nb: [x]\n", "a: '1'\nb: [x, ~]\n", "a: 1\nb: [~, x]\n", "a: 1\nc: [x, ~]\n", "1"] {
+        assert_ne!(node("a: 1\nb: [x, ~]\n"), node(other), "{other}");
+    }
+}
+
 /// Every prefix, every deleted and every doubled byte of a file with everything in it: no panic, and an error or a
 /// tree. Positions stay within the file.
 #[test]

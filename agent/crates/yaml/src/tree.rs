@@ -148,6 +148,14 @@ impl Node {
         }
     }
 
+    /// Returns the values of a map or the items of a list, in the file's order; of a single value none.
+    pub fn children(&self) -> Vec<Node> {
+        match &self.slot().value {
+            Value::List(ids) | Value::Map(ids) => ids.iter().map(|id| self.child(*id)).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Returns an error about this value.
     pub fn error(&self, what: impl Into<String>, expected: impl Into<String>) -> Error {
         self.error_at(self.place(), what, expected)
@@ -213,5 +221,25 @@ impl Node {
             }
         }
         path
+    }
+}
+
+/// Two nodes are equal when they say the same, wherever they stand: so that a reload can tell what has changed.
+impl PartialEq for Node {
+    fn eq(&self, other: &Node) -> bool {
+        match (&self.slot().value, &other.slot().value) {
+            (Value::Null, Value::Null) => true,
+            (Value::Scalar(a, a_style), Value::Scalar(b, b_style)) => {
+                a == b && (*a_style == Style::Plain) == (*b_style == Style::Plain)
+            }
+            (Value::List(_), Value::List(_)) => self.children() == other.children(),
+            (Value::Map(_), Value::Map(_)) => {
+                let (mut a, mut b) = (self.children(), other.children());
+                a.sort_by(|x, y| x.name().cmp(&y.name()));
+                b.sort_by(|x, y| x.name().cmp(&y.name()));
+                a.len() == b.len() && a.iter().zip(&b).all(|(x, y)| x.name() == y.name() && x == y)
+            }
+            _ => false,
+        }
     }
 }
