@@ -1,1 +1,47 @@
-//! Under construction.
+//! The collectors: what a board tells about itself, under node_exporter's names.
+//!
+//! [`COLLECTORS`] is the list; each line is one file and one cargo feature. A collector reads a [`Host`] (a value,
+//! so that a folder of fixtures is the fake) and fills a batch. [`lane`] makes the set that [`Settings`] ask for,
+//! [`Lane::collect`] runs it. Names, labels, help, types, flags and values are those of node_exporter 1.11.1;
+//! where we do better on purpose, `DIFFERENCES.md` says so and a test holds it.
+//!
+//! Nothing here has a thread or waits by a clock; what blocks on hardware is `gpio`, which has a lane of its own.
+
+pub mod collector;
+pub mod error;
+pub mod host;
+pub mod lane;
+pub mod settings;
+pub mod system;
+
+mod number;
+mod peer;
+
+#[cfg(feature = "cpu")]
+mod cpu;
+#[cfg(feature = "loadavg")]
+mod loadavg;
+#[cfg(feature = "meminfo")]
+mod meminfo;
+#[cfg(feature = "stat")]
+mod stat;
+
+pub use collector::{Collector, CollectorInfo, FlagInfo};
+pub use error::CollectError;
+pub use host::Host;
+pub use lane::{Failure, Lane};
+pub use settings::{FlagUse, Settings, SettingsError, SettingsErrors, flag_use, lane};
+pub use system::{Space, System, Uname};
+
+/// Every collector, in the order in which they run. `textfile` runs last, because what it reads gives way to what
+/// the others say under the same name.
+pub const COLLECTORS: &[CollectorInfo] = &[
+    #[cfg(feature = "cpu")]
+    cpu::INFO,
+    #[cfg(feature = "loadavg")]
+    loadavg::INFO,
+    #[cfg(feature = "meminfo")]
+    meminfo::INFO,
+    #[cfg(feature = "stat")]
+    stat::INFO,
+];

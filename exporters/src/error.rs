@@ -1,0 +1,102 @@
+//! Why a collector could not deliver everything, in words of what the reader of a log can do about it.
+//!
+//! `Absent` is a fact about the board and no fault; `Io` and `Malformed` name the file. What was read before the
+//! error stays in the batch: a collector reports the first bad piece and keeps the good ones.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What went wrong in a collector.
+#[derive(Debug)]
+pub enum CollectError {
+    /// The board has no such thing; the peer calls it "no data".
+    Absent {
+        /// What is absent.
+        what: String,
+    },
+    /// A file could not be read.
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file was read and says something odd.
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1; 0 where the whole is meant.
+        line: usize,
+        /// What was expected there.
+        expected: String,
+    },
+}
+
+impl CollectError {
+    /// Returns an error that blames one line of a file.
+    pub fn malformed(path: &Path, line: usize, expected: &str) -> CollectError {
+        CollectError::Malformed { path: path.to_owned(), line, expected: expected.to_owned() }
+    }
+
+    /// Returns whether this only says that the board lacks something.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, CollectError::Absent { .. })
+    }
+
+    /// Returns whether a file was not there.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, CollectError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+impl fmt::Display for CollectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CollectError::Absent { what } => write!(f, "{what} is absent"),
+            CollectError::Io { path, .. } => write!(f, "reading {}", path.display()),
+            CollectError::Malformed { path, line: 0, expected } => {
+                write!(f, "{}: expected {expected}", path.display())
+            }
+            CollectError::Malformed { path, line, expected } => {
+                write!(f, "{}:{line}: expected {expected}", path.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for CollectError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            CollectError::Io { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+/// Keeps the first error of a collector that goes on after a bad piece.
+#[derive(Debug, Default)]
+pub struct Troubles {
+    first: Option<CollectError>,
+}
+
+impl Troubles {
+    /// Notes an error, if it is one, and returns what was read otherwise.
+    pub fn note<T>(&mut self, result: Result<T, CollectError>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.first.get_or_insert(error);
+                None
+            }
+        }
+    }
+
+    /// Returns the first error noted.
+    ///
+    /// # Errors
+    /// That error.
+    pub fn finish(self) -> Result<(), CollectError> {
+        self.first.map_or(Ok(()), Err)
+    }
+}

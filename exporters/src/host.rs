@@ -1,0 +1,236 @@
+//! The machine as collectors see it: five folders and a handful of system calls, as a value.
+//!
+//! A fixture tree is the fake: point the folders at it and answer the system calls from a table. Nothing else in
+//! this crate opens a path. Reading allocates nothing once buffers are warm: paths and contents live in a
+//! [`Reader`] that the collector keeps, files under `/proc` stay open and are read again from their start, and
+//! directories are listed through a kept buffer.
+//!
+//! What it does not do: wait, retry, or cache a value.
+
+use std::fs::File;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags, RawDir};
+
+use crate::error::CollectError;
+use crate::system::{Live, System};
+
+/// The most bytes read of one file; what is longer is malformed.
+pub const FILE_BYTES_MAX: usize = 16 << 20;
+
+/// The most names listed of one directory; what is more is left out and reported.
+pub const NAMES_MAX: usize = 65_536;
+
+/// How many bytes of directory entries are asked for at once.
+const LIST_BYTES: usize = 4_096;
+
+/// Where the machine's files are, and who answers its system calls.
+pub struct Host {
+    /// Where procfs is mounted.
+    pub procfs: PathBuf,
+    /// Where sysfs is mounted.
+    pub sysfs: PathBuf,
+    /// Where the root of the file system is, for mount points.
+    pub rootfs: PathBuf,
+    /// Where udev keeps its data.
+    pub udev: PathBuf,
+    /// Where device files are.
+    pub dev: PathBuf,
+    /// Answers what no file says.
+    pub system: Box<dyn System>,
+}
+
+impl Default for Host {
+    fn default() -> Host {
+        Host {
+            procfs: "/proc".into(),
+            sysfs: "/sys".into(),
+            rootfs: "/".into(),
+            udev: "/run/udev/data".into(),
+            dev: "/dev".into(),
+            system: Box::new(Live),
+        }
+    }
+}
+
+impl Host {
+    /// Reads a file whole into a buffer that is cleared first.
+    ///
+    /// # Errors
+    /// `Io`, or `Malformed` when the file is longer than [`FILE_BYTES_MAX`].
+    pub fn read<'b>(&self, path: &Path, buf: &'b mut Vec<u8>) -> Result<&'b [u8], CollectError> {
+        let io = |source| CollectError::Io { path: path.to_owned(), source };
+        let file = File::open(path).map_err(io)?;
+        read_whole(&file, path, buf)?;
+        Ok(buf)
+    }
+}
+
+/// The memory one collector reads with: a path, a content, and the file it keeps open.
+#[derive(Default)]
+pub struct Reader {
+    path: PathBuf,
+    buf: Vec<u8>,
+    kept: Option<File>,
+}
+
+impl Reader {
+    /// Returns a reader without memory yet.
+    pub fn new() -> Reader {
+        Reader::default()
+    }
+
+    /// Returns the path read last.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads a file below a folder as text.
+    ///
+    /// # Errors
+    /// `Io`, or `Malformed` when it is no UTF-8 or too long.
+    pub fn text(&mut self, host: &Host, base: &Path, parts: &[&str]) -> Result<&str, CollectError> {
+        self.bytes(host, base, parts)?;
+        as_text(&self.path, &self.buf)
+    }
+
+    /// Reads a file below a folder.
+    ///
+    /// # Errors
+    /// `Io`, or `Malformed` when it is too long.
+    pub fn bytes(&mut self, host: &Host, base: &Path, parts: &[&str]) -> Result<&[u8], CollectError> {
+        set_path(&mut self.path, base, parts);
+        host.read(&self.path, &mut self.buf)
+    }
+
+    /// Reads the one file this reader is for, and keeps it open where it is a file of the kernel's.
+    ///
+    /// # Errors
+    /// `Io`, or `Malformed` when it is no UTF-8 or too long.
+    pub fn kept_text(&mut self, base: &Path, name: &str) -> Result<&str, CollectError> {
+        if self.kept.is_none() {
+            set_path(&mut self.path, base, &[name]);
+            let file = File::open(&self.path);
+            self.kept = Some(file.map_err(|source| CollectError::Io { path: self.path.clone(), source })?);
+        }
+        let file = self.kept.as_ref().expect("opened above");
+        let read = read_whole(file, &self.path, &mut self.buf);
+        if read.is_err() || base != Path::new("/proc") {
+            self.kept = None;
+        }
+        read?;
+        as_text(&self.path, &self.buf)
+    }
+
+    /// Returns an error that blames a line of the file read last.
+    pub fn malformed(&self, line: usize, expected: &str) -> CollectError {
+        CollectError::malformed(&self.path, line, expected)
+    }
+}
+
+/// Names of a directory's entries, sorted, in memory that is kept.
+#[derive(Default)]
+pub struct Names {
+    path: PathBuf,
+    text: String,
+    ranges: Vec<(u32, u32)>,
+    entries: Vec<MaybeUninit<u8>>,
+    /// Whether names were left out: over [`NAMES_MAX`], or no UTF-8.
+    pub truncated: bool,
+}
+
+impl Names {
+    /// Lists a directory below a folder, `.` and `..` left out, names sorted by their bytes.
+    ///
+    /// # Errors
+    /// `Io`, `NotFound` where there is no such directory.
+    pub fn list(&mut self, base: &Path, parts: &[&str]) -> Result<(), CollectError> {
+        set_path(&mut self.path, base, parts);
+        self.text.clear();
+        self.ranges.clear();
+        self.truncated = false;
+        let listed = self.fill();
+        listed.map_err(|source| CollectError::Io { path: self.path.clone(), source })?;
+        let text = &self.text;
+        let name = |range: &(u32, u32)| &text[range.0 as usize..range.1 as usize];
+        self.ranges.sort_unstable_by(|a, b| name(a).cmp(name(b)));
+        Ok(())
+    }
+
+    /// Returns the path listed last.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns the names in ascending order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.ranges.iter().map(|(start, end)| &self.text[*start as usize..*end as usize])
+    }
+
+    fn fill(&mut self) -> io::Result<()> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = rustix::fs::open(self.path.as_path(), flags, Mode::empty())?;
+        self.entries.resize_with(LIST_BYTES, MaybeUninit::uninit);
+        let mut raw = RawDir::new(dir, &mut self.entries);
+        while let Some(entry) = raw.next() {
+            let entry = entry?;
+            match entry.file_name().to_str() {
+                Ok("." | "..") => {}
+                Ok(name) if self.ranges.len() < NAMES_MAX => {
+                    let start = self.text.len() as u32;
+                    self.text.push_str(name);
+                    self.ranges.push((start, self.text.len() as u32));
+                }
+                _ => self.truncated = true,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Puts a path together in kept memory; the parts are joined as they are, after one slash.
+pub fn set_path(path: &mut PathBuf, base: &Path, parts: &[&str]) {
+    let text = path.as_mut_os_string();
+    text.clear();
+    text.push(base.as_os_str());
+    if !text.as_encoded_bytes().ends_with(b"/") {
+        text.push("/");
+    }
+    parts.iter().for_each(|part| text.push(part));
+}
+
+fn as_text<'b>(path: &Path, buf: &'b [u8]) -> Result<&'b str, CollectError> {
+    std::str::from_utf8(buf).map_err(|error| {
+        let line = 1 + buf[..error.valid_up_to()].iter().filter(|b| **b == b'\n').count();
+        CollectError::malformed(path, line, "UTF-8")
+    })
+}
+
+/// Reads from the start until nothing more comes: files of the kernel do not know their size beforehand.
+fn read_whole(file: &File, path: &Path, buf: &mut Vec<u8>) -> Result<(), CollectError> {
+    buf.clear();
+    buf.resize(buf.capacity().max(1_024), 0);
+    let mut filled = 0;
+    loop {
+        if filled == buf.len() {
+            if filled >= FILE_BYTES_MAX {
+                return Err(CollectError::malformed(path, 0, "at most 16 MiB"));
+            }
+            buf.resize((filled * 2).min(FILE_BYTES_MAX), 0);
+        }
+        match file.read_at(&mut buf[filled..], filled as u64) {
+            Ok(0) => break,
+            Ok(bytes) => filled += bytes,
+            Err(source) if source.kind() == io::ErrorKind::Interrupted => {}
+            Err(source) => {
+                buf.clear();
+                return Err(CollectError::Io { path: path.to_owned(), source });
+            }
+        }
+    }
+    buf.truncate(filled);
+    Ok(())
+}

@@ -1,0 +1,148 @@
+//! Runs a set of collectors, one after the other, into one batch.
+//!
+//! After them come `node_scrape_collector_duration_seconds` and `node_scrape_collector_success`, as with the peer:
+//! a collector that had nothing to tell (`Absent`) or one bad piece counts as 0. Nothing is taken back: what was
+//! read before an error stays. A lane has no thread and no clock of its own.
+
+use model::{Batch, MetricKind};
+
+use crate::collector::Collector;
+use crate::error::CollectError;
+use crate::host::Host;
+
+/// One collector that did not deliver everything.
+#[derive(Debug)]
+pub struct Failure {
+    /// Its name.
+    pub collector: &'static str,
+    /// Why; [`CollectError::is_absent`] is for the debug log, all else for the eyes of the owner.
+    pub error: CollectError,
+}
+
+/// Some collectors, the machine they read, and the batch they fill.
+pub struct Lane {
+    host: Host,
+    runs: Vec<Run>,
+    batch: Batch,
+    failures: Vec<Failure>,
+}
+
+struct Run {
+    collector: Box<dyn Collector>,
+    /// How long it took this time; `None`: it did not run.
+    seconds: Option<f64>,
+    is_success: bool,
+}
+
+impl Lane {
+    /// Returns a lane of these collectors, run in this order.
+    pub fn new(host: Host, collectors: Vec<Box<dyn Collector>>) -> Lane {
+        let run = |collector| Run { collector, seconds: None, is_success: false };
+        Lane { host, runs: collectors.into_iter().map(run).collect(), batch: Batch::new(), failures: Vec::new() }
+    }
+
+    /// Returns the names of its collectors, as `collect[]=` spells them.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.runs.iter().map(|run| run.collector.name())
+    }
+
+    /// Runs every collector. `clock` reads monotonic nanoseconds.
+    pub fn collect(&mut self, clock: &mut dyn FnMut() -> u64) -> &Batch {
+        self.collect_some(&|_| true, clock)
+    }
+
+    /// Runs the collectors whose name is wanted: `collect[]=` and `exclude[]=`.
+    pub fn collect_some(&mut self, wanted: &dyn Fn(&str) -> bool, clock: &mut dyn FnMut() -> u64) -> &Batch {
+        self.batch.clear();
+        self.failures.clear();
+        for run in &mut self.runs {
+            let name = run.collector.name();
+            run.seconds = None;
+            if !wanted(name) {
+                continue;
+            }
+            let start = clock();
+            let result = run.collector.collect(&self.host, &mut self.batch);
+            run.seconds = Some(clock().saturating_sub(start) as f64 / 1e9);
+            run.is_success = result.is_ok();
+            self.failures.extend(result.err().map(|error| Failure { collector: name, error }));
+        }
+        self.report();
+        &self.batch
+    }
+
+    /// Returns the batch collected last.
+    pub fn batch(&self) -> &Batch {
+        &self.batch
+    }
+
+    /// Hands over the batch collected last and takes another to be filled next, so that no row is copied.
+    pub fn swap_batch(&mut self, other: &mut Batch) {
+        std::mem::swap(&mut self.batch, other);
+    }
+
+    /// Returns who did not deliver everything last time, for the log.
+    pub fn failures(&self) -> &[Failure] {
+        &self.failures
+    }
+
+    fn report(&mut self) {
+        let (duration, success) = (
+            ("node_scrape_collector_duration_seconds", "node_exporter: Duration of a collector scrape."),
+            ("node_scrape_collector_success", "node_exporter: Whether a collector succeeded."),
+        );
+        self.batch.family(duration.0, duration.1, MetricKind::Gauge);
+        for run in &self.runs {
+            if let Some(seconds) = run.seconds {
+                self.batch.add(&[("collector", run.collector.name())], seconds);
+            }
+        }
+        self.batch.family(success.0, success.1, MetricKind::Gauge);
+        for run in self.runs.iter().filter(|run| run.seconds.is_some()) {
+            self.batch.add(&[("collector", run.collector.name())], f64::from(u8::from(run.is_success)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Half;
+
+    impl Collector for Half {
+        fn name(&self) -> &'static str {
+            "half"
+        }
+
+        fn collect(&mut self, _: &Host, out: &mut Batch) -> Result<(), CollectError> {
+            out.family("good", "The good half.", MetricKind::Gauge);
+            out.add(&[], 1.0);
+            Err(CollectError::Absent { what: "the other half".to_owned() })
+        }
+    }
+
+    fn check(wanted: &dyn Fn(&str) -> bool, expected: &str) {
+        let mut lane = Lane::new(Host::default(), vec![Box::new(Half)]);
+        let mut ns = 0;
+        let batch = lane.collect_some(wanted, &mut || {
+            ns += 250_000_000;
+            ns
+        });
+        let mut text = String::new();
+        exposition::write_text(batch, &mut text);
+        text.retain(|c| c != '\r');
+        let rows: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(rows.join("\n"), expected);
+    }
+
+    #[test]
+    fn what_was_read_before_an_error_stays_and_the_collector_counts_as_failed() {
+        check(
+            &|_| true,
+            "good 1\nnode_scrape_collector_duration_seconds{collector=\"half\"} 0.25\n\
+             node_scrape_collector_success{collector=\"half\"} 0",
+        );
+        check(&|name| name != "half", "");
+    }
+}
