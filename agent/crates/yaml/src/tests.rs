@@ -75,7 +75,10 @@ fn good_files_are_read_as_go_reads_them() {
 fn wrong_files_get_exact_messages() {
     for (text, expected) in [
         ("nmae: a\n", "f.yml:1:1: nmae: unknown key, expected name"),
-        ("xyz: a\n", "f.yml:1:1: xyz: unknown key"),
+        (
+            "xyz: a\n",
+            "f.yml:1:1: xyz: unknown key, expected one of count, flag, interval, jobs, labels, list, mode, name, offset, password, ratio, size",
+        ),
         (
             "jobs:\n- job_name: a\n- jobname: b\n",
             "f.yml:3:3: jobs[1]: job_name is missing\nf.yml:3:3: jobs[1].jobname: unknown key, expected job_name",
