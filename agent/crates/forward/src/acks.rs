@@ -327,6 +327,8 @@ mod tests {
                 }
             }
         }
+        let too_large = [&[VERSION, 0, 0][..], &[0xff; 9], &[2, 0, 0, 0]].concat();
+        assert_eq!(Acks::restore(&too_large), None, "65 bits");
         assert_eq!(Acks::restore(&[2, 0, 0, 0, 0, 0, 0]), None, "a later version");
         assert_eq!(Acks::restore(&[]), None);
     }

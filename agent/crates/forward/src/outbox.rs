@@ -1,19 +1,17 @@
 //! One upstream's way through the ring: which rows go next, the one frame in flight, and what became of it.
 //!
 //! The shell drives it in this order, which is what makes a restart exact:
-//!
 //! 1. `poll` returns a frame. Its row range is now the *doubt* and part of `save()`.
-//! 2. The shell puts `save()` into the store's cell and lets it reach the tail on tmpfs. **Only then** it sends.
-//!    The same frame polled again after a failure needs no new save.
+//! 2. The shell puts `save()` into the store's cell and lets it reach the tail on tmpfs. **Only then** it sends. The
+//!    same frame polled again after a failure needs no new save.
 //! 3. `settle` with the outcome, then `save()` into the cell again; that one may wait for the next sync.
 //!
-//! After a kill between any two of these, the receiver lacks nothing and sees at most the frame in doubt twice, and
-//! then as the same bytes: its rows are read again by their ids. (A power cut may also forget acknowledgements of
-//! the last sync interval; those rows are sent again in frames that may be cut elsewhere.) The same bytes are
-//! promised for the same configuration; a change of either kind is counted in `changed_frames`.
-//!
-//! While the shell lives, the body of the frame in doubt is kept, so that it outlives even its rows in the ring.
-//! That body, one read of rows and the packer's buffers are all the memory there is, however long an outage lasts.
+//! After a kill between any two of these the receiver lacks nothing and sees at most the frame in doubt twice, as the
+//! same bytes: its rows are read again by their ids. (A power cut may forget the acknowledgements of the last sync
+//! interval; those rows go again in frames that may be cut elsewhere.) The bytes are promised for the same
+//! configuration and rows that are still there; a change is counted in `changed_frames`. While the shell lives, the
+//! body of the frame in doubt is kept, so that it outlives even its rows. That body, one read of rows and the
+//! packer's buffers are all the memory there is, however long an outage lasts.
 
 use model::{Frame, FrameId, Mono, Now, Outbox, Outcome, RowId, Tail, TailRow};
 

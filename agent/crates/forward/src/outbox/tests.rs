@@ -67,6 +67,7 @@ fn drain(walk: &mut Walk, outbox: &FakeOutbox, ms: &mut u64) -> Vec<RowId> {
     let mut sent = Vec::new();
     while let Some(frame) = walk.poll(now(*ms), outbox, &mut packer()) {
         sent.extend(ids(&frame.body));
+        assert!(sent.len() <= 2 * outbox.rows.len() + 10, "the same rows go round and round");
         *ms += 1;
         walk.settle(now(*ms), frame.id, Outcome::Delivered);
     }
@@ -115,6 +116,22 @@ fn a_failed_frame_comes_again_after_a_pause_with_the_same_bytes() {
     let stats = walk.stats();
     assert_eq!((stats.sent_rows, stats.overwritten_rows, stats.retries), (10, 16, 1));
     assert_eq!(stats.last_error.as_deref(), Some("busy"));
+}
+
+#[test]
+fn pauses_grow_while_it_fails_and_start_anew_after_it_went_through() {
+    let outbox = filled(25);
+    let mut walk = walk();
+    let mut pauses = Vec::new();
+    let mut ms = 0;
+    for outcome in [retry(), retry(), retry(), retry(), Outcome::Delivered, retry()] {
+        let frame = walk.poll(now(ms), &outbox, &mut packer()).expect("a frame");
+        walk.settle(now(ms), frame.id, outcome);
+        let at = walk.next_deadline().expect("a pause, or at once").0;
+        pauses.push(at - ms);
+        ms = at;
+    }
+    assert!(pauses[3] >= 400 && pauses[4] == 0 && (50..=100).contains(&pauses[5]), "{pauses:?}");
 }
 
 #[test]
@@ -182,10 +199,13 @@ fn few_rows_wait_a_moment_for_more() {
     let frame = walk.poll(now(6_000), &outbox, &mut packer()).expect("the moment is over");
     assert_eq!(frame.items, 4);
     walk.settle(now(6_001), frame.id, Outcome::Delivered);
-    for i in 4..20 {
+    outbox.append(M, 4, 4.0);
+    assert!(walk.poll(now(6_002), &outbox, &mut packer()).is_none(), "the next ones wait anew");
+    assert_eq!(walk.next_deadline(), Some(Mono(11_002)));
+    for i in 5..20 {
         outbox.append(M, i, 0.0);
     }
-    assert!(walk.poll(now(6_002), &outbox, &mut packer()).is_some(), "a full frame does not wait");
+    assert!(walk.poll(now(6_003), &outbox, &mut packer()).is_some(), "a full frame does not wait");
 }
 
 #[test]
