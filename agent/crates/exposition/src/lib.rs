@@ -13,8 +13,10 @@
 //! ```
 
 mod federate;
+mod parse;
 
 mod print;
 
 pub use federate::{FederateRow, write_federate};
+pub use parse::{ParseError, TEXT_BYTES_MAX, TextParser, parse_text};
 pub use print::{TextWriter, write_text};
