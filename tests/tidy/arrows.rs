@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "narthex",
         &["exporters", "tsdb", "rules", "notify", "forward", "promql", "exposition", "yaml", "kernel", "model"],
     ),
-    ("exporters", &["exposition", "kernel", "model"]),
+    ("exporters", &["exposition", "model"]),
     ("exposition", &["model"]),
     ("rules", &["promql", "yaml", "model"]),
     ("promql", &["model"]),

@@ -45,15 +45,26 @@ pub fn shipped(text: &str) -> String {
 /// Tells whether a file is compiled for tests alone: a test target, or a module declared under `cfg(test)`.
 pub fn is_test(tree: &Tree, file: &File) -> bool {
     let path = file.path.as_str();
-    if path.starts_with("tests/") || ["/tests/", "/benches/", "/examples/"].iter().any(|part| path.contains(part)) {
-        return true;
-    }
+    let is_target = ["/tests/", "/benches/", "/examples/"].iter().any(|part| path.contains(part));
+    path.starts_with("tests/") || is_target || is_test_module(tree, file)
+}
+
+/// Tells whether a file is a module declared under `cfg(test)`, or lies below one.
+pub fn is_test_module(tree: &Tree, file: &File) -> bool {
+    let declares = |parent: &File, declaration: &str| {
+        let folder = parent.path.rfind('/').map_or("", |slash| &parent.path[..=slash]);
+        // `#[path = "codec_tests.rs"]` names a file beside the one that says so.
+        let elsewhere = declaration.strip_prefix("#[path = \"").and_then(|rest| rest.split('"').next());
+        let name = declaration.rsplit_once("mod ").map_or("", |(_, name)| name.trim());
+        let module = format!("{}{name}", module_folder(&parent.path));
+        elsewhere.is_some_and(|path| file.path == format!("{folder}{path}"))
+            || file.path == format!("{module}.rs")
+            || file.path.starts_with(&format!("{module}/"))
+    };
     tree.rust().any(|parent| {
-        let marked = parent.text.split("#[cfg(test)]").skip(1);
-        marked.filter_map(|rest| rest.trim_start().strip_prefix("mod ")?.split_once(';')).any(|(name, _)| {
-            let module = format!("{}{}", module_folder(&parent.path), name.trim());
-            path == format!("{module}.rs") || path.starts_with(&format!("{module}/"))
-        })
+        let marked = parent.text.split("#[cfg(test)]").skip(1).map(str::trim_start);
+        let modules = marked.filter(|rest| rest.starts_with("mod ") || rest.starts_with("#[path"));
+        modules.filter_map(|rest| rest.split_once(';')).any(|(declaration, _)| declares(parent, declaration))
     })
 }
 
@@ -76,10 +87,10 @@ fn names(line: &str, name: &str) -> bool {
 
 /// Returns the folder that a file's modules lie in: `src/` for `src/lib.rs`, `src/io/` for `src/io.rs`.
 fn module_folder(path: &str) -> String {
-    let (folder, name) = path.rsplit_once('/').map_or(("", path), |(folder, name)| (folder, name));
+    let (folder, name) = path.split_at(path.rfind('/').map_or(0, |slash| slash + 1));
     match name {
-        "lib.rs" | "main.rs" | "mod.rs" => format!("{folder}/"),
-        _ => format!("{folder}/{}/", name.trim_end_matches(".rs")),
+        "lib.rs" | "main.rs" | "mod.rs" => folder.to_owned(),
+        _ => format!("{folder}{}/", name.trim_end_matches(".rs")),
     }
 }
 
@@ -181,9 +192,18 @@ fn what_only_tests_compile_is_not_shipped() {
     let left: Vec<&str> = shipped(text).lines().map(str::trim).filter(|line| !line.is_empty()).map(leak).collect();
     assert_eq!(left, ["fn a() {}", "fn c() {}"]);
 
-    let tree = Tree::of(&[("a/src/x.rs", text), ("a/src/x/more.rs", ""), ("a/src/more.rs", ""), ("a/tests/b.rs", "")]);
+    let beside = "#[cfg(test)]\n#[path = \"y_tests.rs\"]\nmod tests;\nmod z;\n";
+    let tree = Tree::of(&[
+        ("a/src/x.rs", text),
+        ("a/src/x/more.rs", ""),
+        ("a/src/more.rs", ""),
+        ("a/src/y.rs", beside),
+        ("a/src/y/z.rs", ""),
+        ("a/src/y_tests.rs", ""),
+        ("a/tests/b.rs", ""),
+    ]);
     let tests: Vec<&str> = tree.files.iter().filter(|file| is_test(&tree, file)).map(|file| leak(&file.path)).collect();
-    assert_eq!(tests, ["a/src/x/more.rs", "a/tests/b.rs"]);
+    assert_eq!(tests, ["a/src/x/more.rs", "a/src/y_tests.rs", "a/tests/b.rs"]);
 }
 
 #[test]

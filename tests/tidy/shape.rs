@@ -1,15 +1,20 @@
 //! The shape of files and manifests: head comments, lengths, and the lints that every package takes part in.
 //!
-//! A head comment is 3 to 15 lines; a file longer than [`LINES_MAX`] is listed with its length as a ceiling, which is
+//! A head comment is 3 to 15 lines, where the file is tests alone 1 to 15; a file longer than [`LINES_MAX`] is listed with its length as a ceiling, which is
 //! lowered when the file shrinks and never raised. What a good head comment says, and whether a file is one idea, no
 //! machine can tell.
 
-use crate::code::code_of;
+use std::ops::RangeInclusive;
+
+use crate::code::{code_of, is_test_module};
 use crate::tree::Tree;
 use crate::{assert_caught, assert_tidy};
 
 /// How many lines of comment a file begins with.
-const HEAD_LINES: std::ops::RangeInclusive<usize> = 3..=15;
+const HEAD_LINES: RangeInclusive<usize> = 3..=15;
+
+/// The same of a module of tests, which stands beside the code that it is about.
+const HEAD_LINES_OF_TESTS: RangeInclusive<usize> = 1..=15;
 
 /// How long a file may be before it needs a line in [`GIANTS`].
 const LINES_MAX: usize = 600;
@@ -22,8 +27,9 @@ fn check_heads(tree: &Tree) -> Vec<String> {
     let mut complaints = Vec::new();
     for file in tree.rust() {
         let lines = file.text.lines().take_while(|line| line.starts_with("//!")).count();
-        if !HEAD_LINES.contains(&lines) {
-            let (least, most) = (HEAD_LINES.start(), HEAD_LINES.end());
+        let expected = if is_test_module(tree, file) { HEAD_LINES_OF_TESTS } else { HEAD_LINES };
+        if !expected.contains(&lines) {
+            let (least, most) = (expected.start(), expected.end());
             complaints.push(format!("{}:1: a head comment of {lines} lines, expected {least} to {most}", file.path));
         }
     }
@@ -89,8 +95,11 @@ fn a_file_without_a_head_is_caught() {
         ("c.rs", "//! One.\nuse a;\n"),
         ("d.rs", &"//! Line.\n".repeat(16)),
         ("e.sh", "true\n"),
+        ("f.rs", "//! One.\n//!\n//! Three.\n#[cfg(test)]\nmod tests;\n#[cfg(test)]\nmod more;\n"),
+        ("f/more.rs", "use a;\n"),
+        ("f/tests.rs", "//! One.\n"),
     ]);
-    assert_caught(&check_heads(&tree), &["b.rs:1:", "c.rs:1:", "d.rs:1:"]);
+    assert_caught(&check_heads(&tree), &["b.rs:1:", "c.rs:1:", "d.rs:1:", "f/more.rs:1:"]);
 }
 
 #[test]
