@@ -1,0 +1,164 @@
+//! `web` and `query`: the one port, and what a query may cost.
+//!
+//! ```text
+//! web: {listen_address: ":9090", external_url: http://barn:9090}
+//! query: {lookback_delta: 5m, timeout: 2m}
+//! ```
+//! Prometheus has these as flags (`--web.listen-address`, `--query.timeout`); the flags win over the file.
+
+use model::duration::DisplayMs;
+use yaml::{Errors, Map, Node};
+
+use super::http::{HttpUrl, host_and_port};
+use super::limits::{INTERVAL_MS_MAX, INTERVAL_MS_MIN};
+use super::raw::{At, at, within};
+use super::remote_write::read_url;
+
+const CONNECTIONS: u64 = 32;
+const CONNECTIONS_MAX: u64 = 1_024;
+const LOOKBACK_MS: u64 = 300_000;
+const TIMEOUT_MS: u64 = 120_000;
+
+/// The one port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Web {
+    /// Where it listens.
+    pub listen_address: ListenAddress,
+    /// How others reach it: for links in alerts; `None` is host name and port.
+    pub external_url: Option<HttpUrl>,
+    /// The most connections at a time; further ones wait.
+    pub connections_max: usize,
+}
+
+/// An address to listen on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenAddress {
+    /// A name or an address; empty is every address.
+    pub host: String,
+    /// The port; 0 lets the system choose.
+    pub port: u16,
+}
+
+impl ListenAddress {
+    /// Parses `:9090`, `127.0.0.1:9090` or `[::1]:9090`.
+    pub fn parse(text: &str) -> Option<ListenAddress> {
+        if let Some(port) = text.strip_prefix(':') {
+            return Some(ListenAddress { host: String::new(), port: port.parse().ok()? });
+        }
+        if let Some(host) = text.strip_suffix(":0") {
+            return Some(ListenAddress { host: host_and_port(host)?.0.to_owned(), port: 0 });
+        }
+        let (host, port) = host_and_port(text)?;
+        let valid = !host.contains(|c: char| c.is_whitespace() || c.is_control() || "/@".contains(c));
+        valid.then_some(ListenAddress { host: host.to_owned(), port: port? })
+    }
+}
+
+/// What a query may cost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Query {
+    /// How long a sample is taken for the present value, in milliseconds.
+    pub lookback_ms: u64,
+    /// How long a query may take, in milliseconds.
+    pub timeout_ms: u64,
+}
+
+impl Default for Web {
+    fn default() -> Web {
+        Web {
+            listen_address: ListenAddress { host: String::new(), port: 9090 },
+            external_url: None,
+            connections_max: CONNECTIONS as usize,
+        }
+    }
+}
+
+impl Default for Query {
+    fn default() -> Query {
+        Query { lookback_ms: LOOKBACK_MS, timeout_ms: TIMEOUT_MS }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct RawWeb {
+    listen_address: Option<ListenAddress>,
+    external_url: Option<At<HttpUrl>>,
+    connections: Option<At<u64>>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct RawQuery {
+    lookback: Option<At<u64>>,
+    timeout: Option<At<u64>>,
+}
+
+impl RawWeb {
+    pub fn read(root: &mut Map, errors: &mut Errors) -> RawWeb {
+        let Some(node) = root.get("web") else { return RawWeb::default() };
+        let mut map = node.map(errors);
+        let address = map.get("listen_address");
+        let raw = RawWeb {
+            listen_address: address
+                .and_then(|node| node.parsed("an address such as :9090", ListenAddress::parse, errors)),
+            external_url: at(&mut map, "external_url", errors, read_url),
+            connections: at(&mut map, "max_connections", errors, Node::u64),
+        };
+        map.finish(errors);
+        raw
+    }
+
+    pub fn believe(self, errors: &mut Errors) -> Web {
+        let default = Web::default();
+        Web {
+            listen_address: self.listen_address.unwrap_or(default.listen_address),
+            external_url: self.external_url.map(|at| at.value),
+            connections_max: within(self.connections, 1..=CONNECTIONS_MAX, CONNECTIONS, |n| n, errors) as usize,
+        }
+    }
+}
+
+impl RawQuery {
+    pub fn read(root: &mut Map, errors: &mut Errors) -> RawQuery {
+        let Some(node) = root.get("query") else { return RawQuery::default() };
+        let mut map = node.map(errors);
+        let raw = RawQuery {
+            lookback: at(&mut map, "lookback_delta", errors, Node::duration_ms),
+            timeout: at(&mut map, "timeout", errors, Node::duration_ms),
+        };
+        map.finish(errors);
+        raw
+    }
+
+    pub fn believe(self, errors: &mut Errors) -> Query {
+        let range = INTERVAL_MS_MIN..=INTERVAL_MS_MAX;
+        Query {
+            lookback_ms: within(self.lookback, range.clone(), LOOKBACK_MS, DisplayMs, errors),
+            timeout_ms: within(self.timeout, range, TIMEOUT_MS, DisplayMs, errors),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_to_listen_on() {
+        for (text, expected) in [
+            (":9090", Some(("", 9090))),
+            ("0.0.0.0:9090", Some(("0.0.0.0", 9090))),
+            ("[::1]:1", Some(("::1", 1))),
+            ("localhost:0", Some(("localhost", 0))),
+            (":0", Some(("", 0))),
+            ("9090", None),
+            ("localhost", None),
+            (":", None),
+            (":99999", None),
+            ("http://h:1", None),
+            ("", None),
+        ] {
+            let address = ListenAddress::parse(text);
+            assert_eq!(address.as_ref().map(|address| (address.host.as_str(), address.port)), expected, "{text}");
+        }
+    }
+}
