@@ -171,7 +171,12 @@ fn read_broker(node: &Node, errors: &mut Errors) -> Option<Broker> {
         let valid = !host.contains(|c: char| c.is_whitespace() || c.is_control() || "/@".contains(c));
         valid.then(|| Broker { host: host.to_owned(), port: port.unwrap_or(PORT) })
     };
-    node.parsed("host:port", broker, errors)
+    let read = broker(&node.str(errors)?);
+    if read.is_none() {
+        // Not quoted: people write a password into it.
+        node.complain("this is no broker", "host:port", errors);
+    }
+    read
 }
 
 fn selectors(nodes: Vec<Node>, errors: &mut Errors) -> Vec<Selector> {
@@ -181,10 +186,17 @@ fn selectors(nodes: Vec<Node>, errors: &mut Errors) -> Vec<Selector> {
         match promql::parse_selector(&text) {
             Ok(matchers) => selectors.push(Selector { text, matchers }),
             Err(error) => {
-                let place = node.place_within(error.line, error.column);
+                let place = node.place_within(error.line, column_in_chars(&text, error.line, error.column));
                 errors.push(node.error_at(place, error.message, "a selector such as {job=\"node\"}"));
             }
         }
     }
     selectors
+}
+
+/// Turns a column in bytes into one in characters, both from 1.
+fn column_in_chars(text: &str, line: u32, column: u32) -> u32 {
+    let line = text.split('\n').nth((line as usize).saturating_sub(1)).unwrap_or("");
+    let before = (column as usize).saturating_sub(1);
+    line.char_indices().take_while(|(at, _)| *at < before).count() as u32 + 1
 }

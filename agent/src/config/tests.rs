@@ -66,7 +66,7 @@ collect: {interval: 1s, job: n, instance: i, defaults: no, enable: [cpu], disabl
 gpio: [{chip: /dev/gpiochip0, line: 17, name: door, edges: rising, bias: pull_up, active_low: yes, debounce: 10ms}]
 remote_write: [{url: 'http://u:hunter2@h/w', headers: {X-A: hunter2}, basic_auth: {username: u, password: hunter2}, queue_config: {max_backoff: 5m}}, {name: b, url: http://h/w, authorization: {credentials_file: t}}]
 mqtt: [{broker: '[::1]', topic: a/b, username: u, password: hunter2, match: ['{a=\"b\"}']}]
-web: {listen_address: 127.0.0.1:80, external_url: http://h/, max_connections: 5}
+web: {listen_address: 127.0.0.1:80, external_url: http://h/}
 query: {lookback_delta: 1m, timeout: 10s}
 clock: {trusted_after: 2026-01-01}
 ",
@@ -101,7 +101,7 @@ clock: {trusted_after: 2026-01-01}
     );
     assert_eq!((config.mqtt[0].broker.host.as_str(), config.mqtt[0].broker.port), ("::1", 1883));
     assert_eq!((config.mqtt[0].name.as_str(), config.mqtt[0].select.len()), ("::1:1883/a/b", 1));
-    assert_eq!((config.web.listen_address.port, config.web.connections_max), (80, 5));
+    assert_eq!(config.web.listen_address, ListenAddress { host: "127.0.0.1".to_owned(), port: 80 });
     assert_eq!((config.query.lookback_ms, config.query.timeout_ms), (60_000, 10_000));
     assert_eq!(config.clock.trusted_after.map(|at| at.to_string()).as_deref(), Some("2026-01-01T00:00:00Z"));
     assert!(!format!("{config:?}").contains("hunter2"));
@@ -166,7 +166,7 @@ fn wrong_files_get_exact_messages() {
         ),
         (
             "mqtt: [{broker: 'h:x', topic: a/#, qos: 2}]\n",
-            "1:17: mqtt[0].broker: \"h:x\", expected host:port\n1:41: mqtt[0].qos: quality of service 2, expected 1, the only one there is here",
+            "1:17: mqtt[0].broker: this is no broker, expected host:port\n1:41: mqtt[0].qos: quality of service 2, expected 1, the only one there is here",
         ),
         (
             "mqtt: [{broker: h, topic: a/#}]\n",
@@ -361,4 +361,19 @@ fn the_peers_good_files_give_warnings_only() {
         count += 1;
     }
     assert!(count >= 15, "only {count} files were found");
+}
+
+/// The reference file, damaged at every few bytes: an error or a configuration, never a panic.
+#[test]
+fn damaged_files_do_no_harm() {
+    let text = with_examples(include_str!("../../../configs/narthex.yml"));
+    let world = World::new(&[("/etc/rules/a.yml", RULES)]);
+    let harm = ["\u{0}", "é", "\n", ": ", "- ", "{", "[", "\"", "*a", "~", "-1", "99999999999999999999"];
+    for (count, (at, _)) in text.char_indices().step_by(11).enumerate() {
+        let loaded = world.load(&[&text[..at], harm[count % harm.len()], &text[at..]].concat());
+        assert_eq!(loaded.config.is_some(), loaded.errors.is_empty());
+        if count % 7 == 0 {
+            world.load(&text[..at]);
+        }
+    }
 }

@@ -14,8 +14,6 @@ use super::limits::{INTERVAL_MS_MAX, INTERVAL_MS_MIN};
 use super::raw::{At, at, within};
 use super::remote_write::read_url;
 
-const CONNECTIONS: u64 = 32;
-const CONNECTIONS_MAX: u64 = 1_024;
 const LOOKBACK_MS: u64 = 300_000;
 const TIMEOUT_MS: u64 = 120_000;
 
@@ -26,8 +24,6 @@ pub struct Web {
     pub listen_address: ListenAddress,
     /// How others reach it: for links in alerts; `None` is host name and port.
     pub external_url: Option<HttpUrl>,
-    /// The most connections at a time; further ones wait.
-    pub connections_max: usize,
 }
 
 /// An address to listen on.
@@ -65,11 +61,7 @@ pub struct Query {
 
 impl Default for Web {
     fn default() -> Web {
-        Web {
-            listen_address: ListenAddress { host: String::new(), port: 9090 },
-            external_url: None,
-            connections_max: CONNECTIONS as usize,
-        }
+        Web { listen_address: ListenAddress { host: String::new(), port: 9090 }, external_url: None }
     }
 }
 
@@ -83,7 +75,6 @@ impl Default for Query {
 pub(super) struct RawWeb {
     listen_address: Option<ListenAddress>,
     external_url: Option<At<HttpUrl>>,
-    connections: Option<At<u64>>,
 }
 
 #[derive(Debug, Default)]
@@ -101,18 +92,16 @@ impl RawWeb {
             listen_address: address
                 .and_then(|node| node.parsed("an address such as :9090", ListenAddress::parse, errors)),
             external_url: at(&mut map, "external_url", errors, read_url),
-            connections: at(&mut map, "max_connections", errors, Node::u64),
         };
         map.finish(errors);
         raw
     }
 
-    pub fn believe(self, errors: &mut Errors) -> Web {
+    pub fn believe(self) -> Web {
         let default = Web::default();
         Web {
             listen_address: self.listen_address.unwrap_or(default.listen_address),
             external_url: self.external_url.map(|at| at.value),
-            connections_max: within(self.connections, 1..=CONNECTIONS_MAX, CONNECTIONS, |n| n, errors) as usize,
         }
     }
 }
