@@ -19,11 +19,9 @@ use super::raw::{At, at, within};
 /// The interval of everything that has none of its own, in milliseconds.
 const INTERVAL_MS: u64 = 15_000;
 
-/// Keys of Prometheus that are not served yet.
-const UNSERVED: [&str; 18] = [
+/// Keys of Prometheus about scraping other targets, which is not served yet.
+const UNSERVED_SCRAPE: [&str; 14] = [
     "scrape_timeout",
-    "rule_query_offset",
-    "query_log_file",
     "scrape_failure_log_file",
     "body_size_limit",
     "sample_limit",
@@ -33,13 +31,15 @@ const UNSERVED: [&str; 18] = [
     "label_value_length_limit",
     "keep_dropped_targets",
     "scrape_protocols",
-    "metric_name_validation_scheme",
-    "metric_name_escaping_scheme",
     "scrape_native_histograms",
     "convert_classic_histograms_to_nhcb",
     "always_scrape_classic_histograms",
     "extra_scrape_metrics",
 ];
+
+/// Other keys of Prometheus that are not served yet.
+const UNSERVED: [&str; 4] =
+    ["rule_query_offset", "query_log_file", "metric_name_validation_scheme", "metric_name_escaping_scheme"];
 
 /// Intervals and labels for everything.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,7 +82,8 @@ impl RawGlobal {
             evaluation_interval: at(&mut map, "evaluation_interval", errors, Node::duration_ms),
             external_labels: labels.filter(Node::is_map).map_or_else(Vec::new, |node| node.children()),
         };
-        map.known_but_unserved(&UNSERVED, "it belongs to scrape_configs, which come later", warnings);
+        map.known_but_unserved(&UNSERVED_SCRAPE, "it belongs to scrape_configs, which come later", warnings);
+        map.known_but_unserved(&UNSERVED, "", warnings);
         map.finish(errors);
         raw
     }

@@ -88,7 +88,10 @@ impl Loaded {
         self.notify = notify.and_then(|node| notify::load(&node, &mut self.errors, &mut self.warnings));
         let (config, rule_files) = raw.believe(base, outside, &mut self.errors, &mut self.warnings);
         for file in &rule_files {
-            self.rules.extend(rules::load(&file.name, &file.text, &mut self.errors));
+            // Apart, because the keys of rule files are none of this file's.
+            let mut errors = Errors::new();
+            self.rules.extend(rules::load(&file.name, &file.text, &mut errors));
+            self.errors.append(errors);
         }
         self.config = self.errors.is_empty().then_some(config);
     }

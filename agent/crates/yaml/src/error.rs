@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::limits::{ERRORS_MAX, SHOWN_CHARS_MAX};
+use crate::suggest::nearest;
 use crate::tree::Place;
 
 /// One thing that is wrong.
@@ -79,7 +80,9 @@ fn without_secret(line: &str) -> String {
         let key = line[..at].trim_end_matches(['"', '\'', ' ']);
         let key = &key[key.rfind([' ', '{', ',', '"', '\'', '-']).map_or(0, |blank| blank + 1)..];
         let key = key.to_ascii_lowercase();
-        if !key.ends_with("_file") && SECRET_WORDS.iter().any(|word| key.contains(word)) {
+        // A misspelt one counts: it is what an unknown key's message shows.
+        let is_near = || key.split('_').any(|part| nearest(part, SECRET_WORDS).is_some());
+        if !key.ends_with("_file") && (SECRET_WORDS.iter().any(|word| key.contains(word)) || is_near()) {
             return [&line[..=at], " <secret>"].concat();
         }
     }
@@ -245,6 +248,8 @@ mod tests {
         for (line, expected) in [
             ("  password: hunter2", " 1 |   password: <secret>"),
             ("  basic_auth: {username: a, password: hunter2}", " 1 |   basic_auth: {username: a, password: <secret>"),
+            ("  pasword: hunter2", " 1 |   pasword: <secret>"),
+            ("  my_passwrod: hunter2", " 1 |   my_passwrod: <secret>"),
             ("- client_secret: hunter2", " 1 | - client_secret: <secret>"),
             ("\"bearer_token\": hunter2", " 1 | \"bearer_token\": <secret>"),
             ("- url: http://me:hunter2@host/", " 1 | - url: http://<secret>@host/"),
