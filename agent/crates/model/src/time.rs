@@ -37,6 +37,17 @@ impl UnixMs {
         UnixMs(self.0.saturating_add(ms))
     }
 
+    /// Returns the time of a date in UTC: the inverse of [`UnixMs::civil`], without milliseconds.
+    ///
+    /// Months and days are not checked: a 31st of April is the 1st of May.
+    pub fn from_civil(year: i64, month: i64, day: i64, hour: i64, minute: i64, second: i64) -> UnixMs {
+        let year = if month <= 2 { year - 1 } else { year };
+        let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+        let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+        let days = era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468;
+        UnixMs((((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000)
+    }
+
     /// Returns the date and time in UTC: year, month, day, hour, minute, second, millisecond.
     ///
     /// Formula: days from the civil calendar in eras of 400 years of 146,097 days (proleptic Gregorian).
@@ -116,6 +127,8 @@ mod tests {
             (4_102_444_799_000, "2099-12-31T23:59:59Z"),
         ] {
             assert_eq!(UnixMs(ms).to_string(), text);
+            let [year, month, day, hour, minute, second, part] = UnixMs(ms).civil();
+            assert_eq!(UnixMs::from_civil(year, month, day, hour, minute, second).plus_ms(part), UnixMs(ms));
         }
     }
 
