@@ -11,20 +11,24 @@
 //! ```
 //! All errors are found at once, each with its place. A key of Alertmanager's that is not served yet is a warning.
 
-use model::Matcher;
+use model::{Labels, Matcher};
 use yaml::{Errors, Map, Node};
 
 use crate::limits::{INTEGRATIONS_MAX, RECEIVERS_MAX, ROUTES_MAX};
 use crate::matchers::parse_matchers;
 use crate::route::{GroupBy, Route, route_key};
 
-/// Routes and receivers.
-#[derive(Debug, Clone)]
+/// Routes and receivers. The default one tells nobody.
+#[derive(Debug, Clone, Default)]
 pub struct Config {
     /// The root of the routing tree; takes every alert.
     pub route: Route,
     /// Who is notified.
     pub receivers: Vec<Receiver>,
+    /// Where this agent is reached from outside; the caller's to fill in.
+    pub external_url: String,
+    /// Added to every alert that does not have them, as Prometheus does when it sends alerts; the caller's to fill in.
+    pub external_labels: Labels,
 }
 
 /// Somebody who is notified, in all of these ways.
@@ -84,7 +88,7 @@ pub fn load(node: &Node, errors: &mut Errors, warnings: &mut Errors) -> Option<C
     map.finish(errors);
     let mut tree = Tree { receivers: &receivers, count: 0, errors, warnings };
     let route = tree.route(&route?, None)?;
-    (errors.len() == before).then_some(Config { route, receivers })
+    (errors.len() == before).then(|| Config { route, receivers, ..Config::default() })
 }
 
 fn load_receivers(map: &mut Map, errors: &mut Errors, warnings: &mut Errors) -> Vec<Receiver> {

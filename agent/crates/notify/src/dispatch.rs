@@ -34,39 +34,39 @@ pub struct Notice {
     /// Where to; not for logs.
     pub url: String,
     /// The body.
-    pub body: String,
+    pub body: Vec<u8>,
     /// How many alerts it is about.
     pub alerts: usize,
     /// How long the delivery may take; 0: as the sender likes.
     pub timeout_ms: u64,
 }
 
-/// What all notices share.
-#[derive(Debug, Clone, Default)]
-pub struct Options {
-    /// Where this agent is reached from outside.
-    pub external_url: String,
-    /// Added to every alert that does not have them, as Prometheus does when it sends alerts.
-    pub external_labels: Labels,
-}
-
-/// What was counted since the start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counters {
+/// What was counted since the start for one receiver, and what it has not been told yet.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ReceiverCounts {
+    /// The receiver's name.
+    pub receiver: String,
     /// Notices delivered.
     pub sent: u64,
     /// Attempts that failed and are tried again.
     pub failed: u64,
-    /// Notices a receiver refused.
+    /// Notices it refused.
     pub refused: u64,
+    /// Groups it has not been told of as it should be, times its webhooks.
+    pub pending: u64,
+    /// What went wrong last; empty once a notice was delivered.
+    pub last_error: String,
+}
+
+/// What was counted for all receivers together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
     /// Alerts left out because of a limit.
     pub alerts_dropped: u64,
     /// Alerts known now.
     pub alerts: u64,
     /// Groups known now.
     pub groups: u64,
-    /// Groups and integrations that have not been told yet what they should be.
-    pub pending: u64,
 }
 
 struct Integration {
@@ -96,34 +96,37 @@ struct InFlight {
 /// Groups alerts and makes notices of them.
 pub struct Notifier {
     config: Config,
-    options: Options,
     groups: BTreeMap<String, Group>,
     integrations: Vec<Integration>,
     log: Log,
     next_id: u64,
-    counters: Counters,
+    counts: Vec<ReceiverCounts>,
+    alerts_dropped: u64,
+    clock: Mono,
     changed: bool,
 }
 
 impl Notifier {
     /// Returns a notifier that knows of no alert yet.
-    pub fn new(config: Config, options: Options) -> Notifier {
+    pub fn new(config: Config) -> Notifier {
         let integrations = integrations(&config);
+        let counts = counts(&config, &[]);
         Notifier {
             config,
-            options,
             groups: BTreeMap::new(),
             integrations,
             log: Log::default(),
             next_id: 1,
-            counters: Counters::default(),
+            counts,
+            alerts_dropped: 0,
+            clock: Mono(0),
             changed: false,
         }
     }
 
     /// Takes another configuration; alerts are routed again, what receivers were told is kept, and a notice in flight
     /// counts as not delivered.
-    pub fn reload(&mut self, now: Now, config: Config, options: Options) {
+    pub fn reload(&mut self, now: Now, config: Config) {
         let mut alerts: Vec<Alert> = Vec::new();
         for member in self.groups.values().flat_map(|group| group.members()) {
             if !alerts.iter().any(|alert| alert.labels == member.alert.labels) {
@@ -132,7 +135,8 @@ impl Notifier {
         }
         self.groups.clear();
         self.integrations = integrations(&config);
-        (self.config, self.options) = (config, options);
+        self.counts = counts(&config, &self.counts);
+        self.config = config;
         let resolved: Vec<Alert> = alerts.extract_if(.., |alert| alert.state == AlertState::Resolved).collect();
         self.alerts(now, &alerts);
         self.alerts(now, &resolved);
@@ -140,6 +144,7 @@ impl Notifier {
 
     /// Takes alerts as they stand now; pending ones are nobody's business yet.
     pub fn alerts(&mut self, now: Now, alerts: &[Alert]) {
+        self.clock = self.clock.max(now.mono);
         for alert in alerts.iter().filter(|alert| alert.state != AlertState::Pending) {
             let mut alert = alert.clone();
             alert.labels = self.with_external_labels(&alert.labels);
@@ -150,10 +155,10 @@ impl Notifier {
     }
 
     fn with_external_labels(&self, labels: &Labels) -> Labels {
-        if self.options.external_labels.iter().all(|(name, _)| labels.get(name).is_some()) {
+        if self.config.external_labels.iter().all(|(name, _)| labels.get(name).is_some()) {
             return labels.clone();
         }
-        let mut builder = LabelsBuilder::from(&self.options.external_labels);
+        let mut builder = LabelsBuilder::from(&self.config.external_labels);
         for (name, value) in labels.iter() {
             let _ = builder.set(name, value);
         }
@@ -188,7 +193,7 @@ impl Notifier {
                 return;
             }
             if !self.make_room(self.groups.contains_key(&at)) {
-                self.counters.alerts_dropped += 1;
+                self.alerts_dropped += 1;
                 return;
             }
         }
@@ -216,7 +221,7 @@ impl Notifier {
         let oldest = self.groups.values_mut().filter_map(|group| Some((group.oldest_resolved()?, group)));
         let Some(((_, at), group)) = oldest.min_by_key(|(oldest, _)| *oldest) else { return false };
         group.remove(at);
-        self.counters.alerts_dropped += 1;
+        self.alerts_dropped += 1;
         true
     }
 
@@ -228,6 +233,7 @@ impl Notifier {
 
     /// Returns the next notice to send, or `None` when there is nothing to say or everybody who has to be told is waited for.
     pub fn poll(&mut self, now: Now) -> Option<Notice> {
+        self.clock = self.clock.max(now.mono);
         self.look_at_due_groups(now.mono);
         let ready: Vec<usize> = (0..self.integrations.len())
             .filter(|at| self.integrations[*at].in_flight.is_none() && self.integrations[*at].ready_at <= now.mono)
@@ -292,7 +298,7 @@ impl Notifier {
             receiver: &receiver.name,
             group_key: &group.key,
             group_labels: &group.labels,
-            external_url: &self.options.external_url,
+            external_url: &self.config.external_url,
             alerts: &alerts,
             reason,
             max_alerts: hook.max_alerts,
@@ -304,7 +310,7 @@ impl Notifier {
             receiver: receiver.name.clone(),
             integration: format!("webhook[{index}]"),
             url: hook.url.clone(),
-            body,
+            body: body.into_bytes(),
             alerts: alerts.len(),
             timeout_ms: hook.timeout_ms,
         };
@@ -319,22 +325,27 @@ impl Notifier {
         };
         let integration = &mut self.integrations[at];
         let Some(flight) = integration.in_flight.take() else { return };
+        self.clock = self.clock.max(now.mono);
         let (receiver, index) = (integration.receiver, integration.index);
+        let counts = &mut self.counts[receiver];
         match outcome {
             Outcome::Delivered => {
                 (integration.failures, integration.ready_at) = (0, now.mono);
-                self.counters.sent += 1;
+                counts.sent += 1;
+                counts.last_error.clear();
                 self.delivered(now.mono, receiver, index, flight);
             }
-            Outcome::Retry { after_ms, .. } => {
+            Outcome::Retry { reason, after_ms } => {
                 let pause = BACKOFF_MS_MIN.saturating_mul(1 << integration.failures.min(16)).min(BACKOFF_MS_MAX);
                 integration.failures = integration.failures.saturating_add(1);
                 integration.ready_at = now.mono.plus_ms(pause.max(after_ms.unwrap_or(0).min(BACKOFF_MS_MAX)));
-                self.counters.failed += 1;
+                counts.failed += 1;
+                counts.last_error = reason;
             }
-            Outcome::Refused { .. } => {
+            Outcome::Refused { reason } => {
                 (integration.failures, integration.ready_at) = (0, now.mono);
-                self.counters.refused += 1;
+                counts.refused += 1;
+                counts.last_error = reason;
                 if let Some(group) = self.groups.get_mut(&flight.group) {
                     group.settled(index, &[]);
                 }
@@ -389,13 +400,21 @@ impl Notifier {
         flush.chain(retry.map(|integration| integration.ready_at)).min()
     }
 
-    /// Returns what was counted.
-    pub fn counters(&self) -> Counters {
-        Counters {
+    /// Returns what was counted, by receiver.
+    pub fn counts(&self) -> Vec<ReceiverCounts> {
+        let mut counts = self.counts.clone();
+        for group in self.groups.values() {
+            counts[group.receiver].pending += u64::from(group.due.count_ones());
+        }
+        counts
+    }
+
+    /// Returns what was counted for all together.
+    pub fn totals(&self) -> Totals {
+        Totals {
             alerts: self.groups.values().map(|group| group.members().len() as u64).sum(),
             groups: self.groups.len() as u64,
-            pending: self.groups.values().map(|group| u64::from(group.due.count_ones())).sum(),
-            ..self.counters
+            alerts_dropped: self.alerts_dropped,
         }
     }
 
@@ -404,9 +423,9 @@ impl Notifier {
         std::mem::take(&mut self.changed)
     }
 
-    /// Returns the notification log as bytes, at most `SAVED_BYTES_MAX`.
-    pub fn save(&self, now: Now) -> Vec<u8> {
-        self.log.save(now.mono)
+    /// Returns the notification log as bytes, at most `SAVED_BYTES_MAX`, as of the latest time seen.
+    pub fn save(&self) -> Vec<u8> {
+        self.log.save(self.clock)
     }
 
     /// Takes a saved notification log.
@@ -424,6 +443,15 @@ fn integrations(config: &Config) -> Vec<Integration> {
         (0..webhooks).map(move |index| Integration { receiver, index, in_flight: None, failures: 0, ready_at: Mono(0) })
     };
     config.receivers.iter().map(|receiver| receiver.webhooks.len()).enumerate().flat_map(of).collect()
+}
+
+/// Returns counts for every receiver; those known by name go on.
+fn counts(config: &Config, old: &[ReceiverCounts]) -> Vec<ReceiverCounts> {
+    let of = |name: &String| {
+        let known = old.iter().find(|counts| counts.receiver == *name).cloned();
+        known.unwrap_or_else(|| ReceiverCounts { receiver: name.clone(), ..ReceiverCounts::default() })
+    };
+    config.receivers.iter().map(|receiver| of(&receiver.name)).collect()
 }
 
 fn longest_repeat(route: &Route) -> u64 {

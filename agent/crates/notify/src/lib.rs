@@ -22,7 +22,7 @@ mod fingerprint;
 mod webhook;
 
 pub use config::{Config, Receiver, Webhook, load};
-pub use dispatch::{Counters, Notice, NoticeId, Notifier, Options};
+pub use dispatch::{Notice, NoticeId, Notifier, ReceiverCounts, Totals};
 pub use fingerprint::fingerprint;
 pub use log::RestoreError;
 pub use matchers::parse_matchers;

@@ -76,6 +76,23 @@ impl Route {
     }
 }
 
+/// Takes every alert, as the root does, for a receiver that is not there.
+impl Default for Route {
+    fn default() -> Route {
+        Route {
+            key: route_key(None, &[]),
+            receiver: String::new(),
+            group_by: GroupBy::Names(Vec::new()),
+            matchers: Vec::new(),
+            goes_on: false,
+            group_wait_ms: 30_000,
+            group_interval_ms: 300_000,
+            repeat_interval_ms: 14_400_000,
+            routes: Vec::new(),
+        }
+    }
+}
+
 /// Returns the key of a route below another one (`None`: of the root).
 pub fn route_key(parent: Option<&str>, matchers: &[Matcher]) -> String {
     let own: Vec<String> = matchers.iter().map(ToString::to_string).collect();

@@ -29,7 +29,7 @@ struct World {
 
 impl World {
     fn new(text: &str) -> World {
-        World { notifier: Notifier::new(config(text), Options::default()), ms: 0, wall: 1_795_249_000_000 }
+        World { notifier: Notifier::new(config(text)), ms: 0, wall: 1_795_249_000_000 }
     }
 
     fn now(&self) -> Now {
@@ -67,7 +67,8 @@ impl World {
             while let Some(notice) = self.notifier.poll(self.now()) {
                 let outcome = outcome(&notice);
                 if outcome == Outcome::Delivered {
-                    let count = |status: &str| notice.body.matches(&format!("{{\"status\":\"{status}\"")).count();
+                    let body = text(&notice);
+                    let count = |status: &str| body.matches(&format!("{{\"status\":\"{status}\"")).count();
                     let seconds = self.ms / 1000;
                     sent.push(format!("{seconds}s {} +{} -{}", notice.receiver, count("firing"), count("resolved")));
                 }
@@ -88,6 +89,10 @@ impl World {
         let sent = self.run(until_ms, |_| Outcome::Delivered);
         assert_eq!(sent, expected, "until {until_ms}");
     }
+}
+
+fn text(notice: &Notice) -> String {
+    String::from_utf8(notice.body.clone()).expect("JSON is UTF-8")
 }
 
 fn retry() -> Outcome {
@@ -116,7 +121,7 @@ fn a_group_waits_then_tells_changes_and_repeats() {
     world.resolve("Hot", "cpu");
     world.resolve("Hot", "disk");
     world.check(300 * MINUTE, &["16830s phone +0 -2"]);
-    assert_eq!((world.notifier.counters().alerts, world.notifier.counters().groups), (0, 0));
+    assert_eq!((world.notifier.totals().alerts, world.notifier.totals().groups), (0, 0));
     world.check(900 * MINUTE, &[]);
 }
 
@@ -145,15 +150,15 @@ fn an_outage_costs_no_memory_and_ends_with_the_present_state_told_once() {
         assert!(sent.is_empty());
     }
     world.resolve("Hot", "gpu");
-    let counters = world.notifier.counters();
-    assert_eq!((counters.alerts, counters.groups, counters.pending), (2, 1, 1));
+    let counters = world.notifier.totals();
+    assert_eq!((counters.alerts, counters.groups, world.notifier.counts()[0].pending), (2, 1, 1));
     // Pauses of 1, 2, 4 ... 60 s, then once a minute.
     assert!((1_400..1_460).contains(&attempts), "{attempts} attempts in a day");
     let start = world.ms / 1000;
     let sent = world.run(world.ms + 10 * MINUTE, |_| Outcome::Delivered);
     assert_eq!(sent.len(), 1);
     assert!(sent[0].ends_with("phone +1 -1"), "{sent:?} after {start}");
-    assert_eq!(world.notifier.counters().failed, attempts);
+    assert_eq!(world.notifier.counts()[0].failed, attempts);
 }
 
 #[test]
@@ -174,7 +179,7 @@ fn what_a_receiver_refuses_is_tried_at_the_next_look() {
     world.fire("Hot", "cpu");
     let refused = |_: &Notice| Outcome::Refused { reason: "410 Gone".to_owned() };
     assert!(world.run(MINUTE, refused).is_empty());
-    assert_eq!(world.notifier.counters().refused, 1);
+    assert_eq!(world.notifier.counts()[0].refused, 1);
     world.check(10 * MINUTE, &["330s phone +1 -0"]);
 }
 
@@ -223,7 +228,7 @@ fn what_was_told_is_known_after_a_reboot() {
     world.fire("Hot", "cpu");
     world.check(MINUTE, &["30s phone +1 -0"]);
     assert!(world.notifier.take_changed() && !world.notifier.take_changed());
-    let saved = world.notifier.save(world.now());
+    let saved = world.notifier.save();
     let mut again = World::new(PHONE);
     again.notifier.restore(&saved, again.now()).expect("its own bytes");
     again.fire("Hot", "cpu");
@@ -257,9 +262,9 @@ fn a_reload_keeps_what_was_told_and_ignores_old_notices() {
     world.fire("Full", "sda");
     world.ms = 2 * MINUTE;
     let old = world.notifier.poll(world.now()).expect("due");
-    world.notifier.reload(world.now(), config(PHONE), Options::default());
+    world.notifier.reload(world.now(), config(PHONE));
     world.notifier.settle(world.now(), old.id, Outcome::Delivered);
-    assert_eq!(world.notifier.counters().sent, 1);
+    assert_eq!(world.notifier.counts()[0].sent, 1);
     world.check(10 * MINUTE, &["150s phone +1 -0"]);
 }
 
@@ -269,7 +274,7 @@ fn a_flood_of_alerts_is_bounded_and_counted() {
     for i in 0..ALERTS_MAX + 100 {
         world.fire("Hot", &i.to_string());
     }
-    let counters = world.notifier.counters();
+    let counters = world.notifier.totals();
     assert_eq!((counters.groups, counters.alerts_dropped), (GROUPS_MAX as u64, (ALERTS_MAX + 100 - GROUPS_MAX) as u64));
     let mut world = World::new(PHONE);
     for i in 0..ALERTS_MAX {
@@ -277,19 +282,23 @@ fn a_flood_of_alerts_is_bounded_and_counted() {
     }
     world.resolve("Hot", "7");
     world.fire("Hot", "one more");
-    let counters = world.notifier.counters();
+    let counters = world.notifier.totals();
     assert_eq!((counters.alerts, counters.alerts_dropped), (ALERTS_MAX as u64, 1));
     world.fire("Hot", "and another");
-    assert_eq!(world.notifier.counters().alerts_dropped, 2);
+    assert_eq!(world.notifier.totals().alerts_dropped, 2);
 }
 
 #[test]
 fn external_labels_are_added_and_do_not_overwrite() {
     let mut world = World::new(PHONE);
     let external = Labels::from_pairs([("site", "attic"), ("device", "external")]);
-    world.notifier.options = Options { external_url: "http://pi:9090".to_owned(), external_labels: external };
+    world.notifier.config.external_labels = external;
     world.fire("Hot", "cpu");
     world.ms = MINUTE;
     let notice = world.notifier.poll(world.now()).expect("due");
-    assert!(notice.body.contains(r#""labels":{"alertname":"Hot","device":"cpu","site":"attic"}"#), "{}", notice.body);
+    assert!(
+        text(&notice).contains(r#""labels":{"alertname":"Hot","device":"cpu","site":"attic"}"#),
+        "{}",
+        text(&notice)
+    );
 }
