@@ -31,6 +31,9 @@ pub enum CollectError {
         /// What was expected there.
         expected: String,
     },
+    /// Something was left out for this reason, a metric of the collector's own says so, and the collector still
+    /// counts as succeeded.
+    Partly(Box<CollectError>),
 }
 
 impl CollectError {
@@ -44,6 +47,11 @@ impl CollectError {
         matches!(self, CollectError::Absent { .. })
     }
 
+    /// Returns whether the collector counts as succeeded all the same.
+    pub fn is_success(&self) -> bool {
+        matches!(self, CollectError::Partly(_))
+    }
+
     /// Returns whether a file was not there.
     pub fn is_not_found(&self) -> bool {
         matches!(self, CollectError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
@@ -55,6 +63,7 @@ impl fmt::Display for CollectError {
         match self {
             CollectError::Absent { what } => write!(f, "{what} is absent"),
             CollectError::Io { path, .. } => write!(f, "reading {}", path.display()),
+            CollectError::Partly(error) => error.fmt(f),
             CollectError::Malformed { path, line: 0, expected } => {
                 write!(f, "{}: expected {expected}", path.display())
             }
@@ -69,6 +78,7 @@ impl std::error::Error for CollectError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             CollectError::Io { source, .. } => Some(source),
+            CollectError::Partly(error) => error.source(),
             _ => None,
         }
     }

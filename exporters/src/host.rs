@@ -10,7 +10,7 @@
 use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags, RawDir};
@@ -66,6 +66,15 @@ impl Host {
         let file = File::open(path).map_err(io)?;
         read_whole(&file, path, buf)?;
         Ok(buf)
+    }
+
+    /// Returns when a file was changed last, in seconds since 1970.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn modified(&self, path: &Path) -> Result<f64, CollectError> {
+        let found = std::fs::metadata(path).map_err(|source| CollectError::Io { path: path.to_owned(), source })?;
+        Ok((i128::from(found.mtime()) * 1_000_000_000 + i128::from(found.mtime_nsec())) as f64 / 1e9)
     }
 }
 

@@ -64,7 +64,7 @@ impl Lane {
             let start = clock();
             let result = run.collector.collect(&self.host, &mut self.batch);
             run.seconds = Some(clock().saturating_sub(start) as f64 / 1e9);
-            run.is_success = result.is_ok();
+            run.is_success = result.as_ref().err().is_none_or(CollectError::is_success);
             self.failures.extend(result.err().map(|error| Failure { collector: name, error }));
         }
         self.report();

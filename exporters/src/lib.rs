@@ -14,17 +14,32 @@ pub mod lane;
 pub mod settings;
 pub mod system;
 
+mod filter;
 mod number;
 mod peer;
 
 #[cfg(feature = "cpu")]
 mod cpu;
+#[cfg(feature = "diskstats")]
+mod diskstats;
+#[cfg(feature = "filesystem")]
+mod filesystem;
 #[cfg(feature = "loadavg")]
 mod loadavg;
 #[cfg(feature = "meminfo")]
 mod meminfo;
+#[cfg(feature = "netdev")]
+mod netdev;
 #[cfg(feature = "stat")]
 mod stat;
+#[cfg(feature = "textfile")]
+mod textfile;
+#[cfg(feature = "thermal_zone")]
+mod thermal_zone;
+#[cfg(feature = "time")]
+mod time;
+#[cfg(feature = "uname")]
+mod uname;
 
 pub use collector::{Collector, CollectorInfo, FlagInfo};
 pub use error::CollectError;
@@ -38,10 +53,24 @@ pub use system::{Space, System, Uname};
 pub const COLLECTORS: &[CollectorInfo] = &[
     #[cfg(feature = "cpu")]
     cpu::INFO,
+    #[cfg(feature = "diskstats")]
+    diskstats::INFO,
+    #[cfg(feature = "filesystem")]
+    filesystem::INFO,
     #[cfg(feature = "loadavg")]
     loadavg::INFO,
     #[cfg(feature = "meminfo")]
     meminfo::INFO,
+    #[cfg(feature = "netdev")]
+    netdev::INFO,
     #[cfg(feature = "stat")]
     stat::INFO,
+    #[cfg(feature = "thermal_zone")]
+    thermal_zone::INFO,
+    #[cfg(feature = "time")]
+    time::INFO,
+    #[cfg(feature = "uname")]
+    uname::INFO,
+    #[cfg(feature = "textfile")]
+    textfile::INFO,
 ];

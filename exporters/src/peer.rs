@@ -12,12 +12,12 @@ collector.bcache.priorityStats collector.bcachefs collector.bonding collector.bt
 collector.cgroups collector.conntrack collector.cpu_vulnerabilities collector.cpufreq collector.dmi collector.drbd \
 collector.drm collector.edac collector.entropy collector.ethtool collector.ethtool.device-exclude= \
 collector.ethtool.device-include= collector.ethtool.metrics-include= collector.fibrechannel collector.filefd \
-collector.hwmon collector.hwmon.chip-exclude= collector.hwmon.chip-include= collector.hwmon.sensor-exclude= \
+collector.filesystem.mount-timeout= collector.filesystem.stat-workers= collector.hwmon collector.hwmon.chip-exclude= collector.hwmon.chip-include= collector.hwmon.sensor-exclude= \
 collector.hwmon.sensor-include= collector.infiniband collector.interrupts collector.interrupts.include-zeros \
 collector.interrupts.name-exclude= collector.interrupts.name-include= collector.ipvs collector.ipvs.backend-labels= \
 collector.kernel_hung collector.ksmd collector.lnstat collector.logind collector.mdadm collector.meminfo_numa \
 collector.mountstats collector.netclass collector.netclass.ignore-invalid-speed collector.netclass.ignored-devices= \
-collector.netclass.netlink collector.netclass_rtnl.with-stats collector.netstat collector.netstat.fields= \
+collector.netclass.netlink collector.netclass_rtnl.with-stats collector.netdev.address-info collector.netstat collector.netstat.fields= \
 collector.network_route collector.nfs collector.nfsd collector.ntp collector.ntp.ip-ttl= collector.ntp.local-offset-tolerance= collector.ntp.max-distance= collector.ntp.protocol-version= collector.ntp.server= collector.ntp.server-is-local collector.ntp.server-port= collector.nvme collector.os collector.pcidevice collector.pcidevice.idsfile= \
 collector.pcidevice.names collector.perf collector.perf.cache-profilers= collector.perf.cpus= \
 collector.perf.disable-cache-profilers collector.perf.disable-hardware-profilers collector.perf.disable-software-profilers collector.perf.hardware-profilers= collector.perf.software-profilers= collector.perf.tracepoint= \

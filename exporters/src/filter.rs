@@ -1,0 +1,114 @@
+//! Which devices, mount points or file system types are told: the peer's pairs of `-include` and `-exclude` flags.
+//!
+//! The patterns match anywhere in a name, as Go's `MatchString`. Giving `-include` puts the default `-exclude` out
+//! of force; giving both is refused, as the peer refuses it. Answers are remembered by name, because the same
+//! names come at every collection and an engine run for each would be most of the work.
+
+use model::Pattern;
+
+use crate::settings::{Settings, SettingsError};
+
+/// How many names are remembered; when there are more, the memory starts anew.
+const NAMES_MAX: usize = 1_024;
+
+/// A pair of patterns and the answers given so far, sorted by name.
+pub struct Filter {
+    include: Option<Pattern>,
+    exclude: Option<Pattern>,
+    answers: Vec<(String, bool)>,
+}
+
+impl Filter {
+    /// Reads the pair of flags; `aliases` are older names of the `-exclude` flag.
+    pub fn new(
+        settings: &Settings,
+        include: &str,
+        (exclude, default): (&str, &str),
+        alias: Option<&str>,
+    ) -> Result<Filter, SettingsError> {
+        let given = |flag: &str| settings.value(flag).is_some();
+        let exclude = match alias {
+            Some(alias) if given(alias) && !given(exclude) => alias,
+            _ => exclude,
+        };
+        if given(include) && given(exclude) {
+            let what = format!("is mutually exclusive with --{exclude}");
+            return Err(SettingsError { flag: include.to_owned(), what });
+        }
+        let default = if given(include) { "" } else { default };
+        Ok(Filter {
+            include: settings.pattern(include, "")?,
+            exclude: settings.pattern(exclude, default)?,
+            answers: Vec::new(),
+        })
+    }
+
+    /// Returns whether a name is told.
+    pub fn is_wanted(&mut self, name: &str) -> bool {
+        if self.include.is_none() && self.exclude.is_none() {
+            return true;
+        }
+        let at = match self.answers.binary_search_by(|(known, _)| known.as_str().cmp(name)) {
+            Ok(at) => return self.answers[at].1,
+            Err(at) => at,
+        };
+        let is_wanted = self.include.as_ref().is_none_or(|pattern| pattern.is_match(name))
+            && !self.exclude.as_ref().is_some_and(|pattern| pattern.is_match(name));
+        if self.answers.len() >= NAMES_MAX {
+            self.answers.clear();
+            self.answers.push((name.to_owned(), is_wanted));
+        } else {
+            self.answers.insert(at, (name.to_owned(), is_wanted));
+        }
+        is_wanted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(flags: &[(&str, &str)], wanted: &[&str], unwanted: &[&str]) {
+        let mut settings = Settings::new();
+        for (flag, value) in flags {
+            settings.set(flag, Some(value)).expect("a known flag");
+        }
+        let mut filter = filter(&settings).expect("good patterns");
+        for _ in 0..2 {
+            wanted.iter().for_each(|name| assert!(filter.is_wanted(name), "{name} {flags:?}"));
+            unwanted.iter().for_each(|name| assert!(!filter.is_wanted(name), "{name} {flags:?}"));
+        }
+    }
+
+    const INCLUDE: &str = "collector.netdev.device-include";
+    const EXCLUDE: &str = "collector.netdev.device-exclude";
+
+    fn filter(settings: &Settings) -> Result<Filter, SettingsError> {
+        Filter::new(settings, INCLUDE, (EXCLUDE, "^lo$"), None)
+    }
+
+    #[test]
+    fn patterns_match_anywhere_and_include_overrides_the_default() {
+        check(&[], &["eth0", "lo0"], &["lo"]);
+        check(&[(INCLUDE, "o$")], &["lo"], &["eth0"]);
+        check(&[(EXCLUDE, "eth")], &["lo"], &["eth0", "veth1"]);
+        check(&[(EXCLUDE, "")], &["lo", "eth0"], &[]);
+    }
+
+    #[test]
+    fn more_names_than_are_remembered_get_right_answers() {
+        let mut filter = filter(&Settings::new()).expect("good patterns");
+        for _ in 0..2 {
+            (0..NAMES_MAX + 10).for_each(|i| assert!(filter.is_wanted(&format!("eth{i}"))));
+            assert!(!filter.is_wanted("lo") && filter.answers.len() <= NAMES_MAX);
+        }
+    }
+
+    #[test]
+    fn both_at_once_are_refused() {
+        let mut settings = Settings::new();
+        settings.set(INCLUDE, Some("a")).expect("a known flag");
+        settings.set(EXCLUDE, Some("b")).expect("a known flag");
+        assert!(filter(&settings).is_err_and(|error| error.what.contains("mutually exclusive")));
+    }
+}

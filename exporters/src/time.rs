@@ -1,0 +1,79 @@
+//! `node_time_seconds`, `node_time_zone_offset_seconds`, `node_time_clocksource_*_info`.
+//!
+//! ```text
+//! clocksource0/available_clocksource  arch_sys_counter timer    <- /sys/devices/system/clocksource, Raspberry Pi 4
+//! clocksource0/current_clocksource    arch_sys_counter
+//! ```
+//!
+//! The time told is the wall clock's reading, trusted or not: what is measured is never rewritten. The zone comes
+//! from `$TZ` or `/etc/localtime` and is read in `zone`.
+
+mod zone;
+
+use model::{Batch, MetricKind};
+
+use crate::collector::{Collector, CollectorInfo};
+use crate::error::{CollectError, Troubles};
+use crate::host::{Host, Names, Reader};
+
+/// The line in the list.
+pub const INFO: CollectorInfo = CollectorInfo {
+    name: "time",
+    default_on: true,
+    make: |_| Ok(Box::new(Time::default())),
+    flags: &[],
+    doc: "The wall clock, its zone's offset, and the kernel's clock sources.",
+};
+
+const DIR: &str = "devices/system/clocksource";
+
+/// Reads the clock and its sources.
+#[derive(Default)]
+struct Time {
+    names: Names,
+    file: Reader,
+    zone: zone::Zone,
+}
+
+impl Collector for Time {
+    fn name(&self) -> &'static str {
+        INFO.name
+    }
+
+    fn collect(&mut self, host: &Host, out: &mut Batch) -> Result<(), CollectError> {
+        let now = host.system.wall();
+        out.family("node_time_seconds", "System time in seconds since epoch (1970).", MetricKind::Gauge);
+        out.add(&[], now.as_nanos() as f64 / 1e9);
+        let help = "System time zone offset in seconds.";
+        out.family("node_time_zone_offset_seconds", help, MetricKind::Gauge);
+        let (zone, offset) = self.zone.at(host, now.as_secs() as i64);
+        out.add(&[("time_zone", zone)], f64::from(offset));
+        match self.names.list(&host.sysfs, &[DIR]) {
+            Err(error) if error.is_not_found() => return Ok(()),
+            listed => listed?,
+        }
+        let mut troubles = Troubles::default();
+        for (file, name, help) in [
+            (
+                "available_clocksource",
+                "node_time_clocksource_available_info",
+                "Available clocksources read from '/sys/devices/system/clocksource'.",
+            ),
+            (
+                "current_clocksource",
+                "node_time_clocksource_current_info",
+                "Current clocksource read from '/sys/devices/system/clocksource'.",
+            ),
+        ] {
+            out.family(name, help, MetricKind::Gauge);
+            for device in self.names.iter() {
+                let Some(number) = device.strip_prefix("clocksource") else { continue };
+                let text = self.file.text(host, &host.sysfs, &[DIR, "/", device, "/", file]);
+                for source in troubles.note(text).unwrap_or("").split_ascii_whitespace() {
+                    out.add(&[("clocksource", source), ("device", number)], 1.0);
+                }
+            }
+        }
+        troubles.finish()
+    }
+}
