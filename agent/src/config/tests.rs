@@ -185,7 +185,7 @@ fn wrong_files_get_exact_messages() {
             "notify: {}\nalertmanager_config_file: am.yml\n",
             "2:27: alertmanager_config_file: notify is there too, expected either notify or alertmanager_config_file\n2:27: alertmanager_config_file: reading /etc/am.yml: entity not found, expected a file that can be read",
         ),
-        ("a: [\n", "2:1: while parsing a node, did not find expected node content"),
+        ("a: [\n", "1:4: unclosed bracket '['"),
     ] {
         let loaded = World::new(&[]).load(text);
         let expected: Vec<String> = expected.lines().map(|line| format!("/etc/n.yml:{line}")).collect();

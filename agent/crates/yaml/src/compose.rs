@@ -7,10 +7,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
+use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 
 use crate::error::{Error, Errors};
-use crate::limits::{DEPTH_MAX, NODES_MAX, TEXT_BYTES_MAX};
+use crate::limits::{DEPTH_MAX, ERRORS_MAX, NODES_MAX, TEXT_BYTES_MAX};
 use crate::tree::{Node, Place, Slot, Step, Style, Tree, Value};
 
 /// Parses a text into its tree. An empty text is a null node.
@@ -22,7 +22,8 @@ pub fn parse(file: &str, text: &str) -> Result<Node, Errors> {
         let limit = ["at most ", &TEXT_BYTES_MAX.to_string(), " bytes"].concat();
         return Err(Error::of_file(file, ["has ", &text.len().to_string(), " bytes"].concat(), limit).into());
     }
-    let mut composer = Composer { slots: Vec::new(), anchors: BTreeMap::new(), open: Vec::new(), faults: Vec::new() };
+    let mut composer =
+        Composer { slots: Vec::new(), anchors: BTreeMap::new(), open: Vec::new(), faults: Vec::new(), left_out: 0 };
     if let Err(fault) = composer.run(text) {
         composer.faults.push(fault);
     }
@@ -35,6 +36,7 @@ pub fn parse(file: &str, text: &str) -> Result<Node, Errors> {
         return Ok(Node { tree, id: 0 });
     }
     let mut errors = Errors::new();
+    (0..composer.left_out).for_each(|_| errors.count_one());
     for fault in faults {
         let mut error = tree.error(fault.place, fault.what, fault.expected);
         if let Some(parent) = fault.parent {
@@ -71,6 +73,8 @@ struct Composer {
     anchors: BTreeMap<usize, u32>,
     open: Vec<Open>,
     faults: Vec<Fault>,
+    /// Faults that were counted but not kept.
+    left_out: usize,
 }
 
 impl Composer {
@@ -80,18 +84,19 @@ impl Composer {
             let (event, span) = event.map_err(|error| syntax(&error))?;
             let place = place(&span);
             match event {
-                Event::DocumentStart(_) => {
+                Event::DocumentStart(..) => {
                     documents += 1;
                     if documents > 1 {
                         return Err(fault(place, "a second document begins here", "one document a file"));
                     }
                 }
                 Event::Scalar(text, style, anchor, tag) => self.scalar(&text, style, anchor, tag.as_deref(), place)?,
-                Event::SequenceStart(anchor, tag) => self.start(false, anchor, tag.as_deref(), place)?,
-                Event::MappingStart(anchor, tag) => self.start(true, anchor, tag.as_deref(), place)?,
+                Event::SequenceStart(_, anchor, tag) => self.start(false, anchor, tag.as_deref(), place)?,
+                Event::MappingStart(_, anchor, tag) => self.start(true, anchor, tag.as_deref(), place)?,
                 Event::SequenceEnd | Event::MappingEnd => self.end()?,
                 Event::Alias(anchor) => self.alias(anchor, place)?,
-                Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
+                // The beginning and end of things, and what is only sent when asked for.
+                _ => {}
             }
         }
         Ok(())
@@ -215,7 +220,11 @@ impl Composer {
         } else if let Some(first) = open.keys.get(&name) {
             let first = [&first.line.to_string(), ":", &first.column.to_string()].concat();
             let what = ["key ", &name, " is there twice, first at ", &first].concat();
-            self.faults.push(Fault { place: at, parent: Some(open.id), what, expected: String::new() });
+            if self.faults.len() < ERRORS_MAX {
+                self.faults.push(Fault { place: at, parent: Some(open.id), what, expected: String::new() });
+            } else {
+                self.left_out += 1;
+            }
         } else {
             open.keys.insert(name, at);
             if let Value::Map(entries) = &mut self.slots[open.id as usize].value {
@@ -302,7 +311,8 @@ fn place(span: &Span) -> Place {
 /// Returns the name of one of YAML's own tags.
 fn core_tag(tag: &Tag, place: Place) -> Result<&'static str, Fault> {
     let own = ["str", "int", "float", "bool", "null", "map", "seq", "binary", "merge"];
-    let found = own.into_iter().find(|name| tag.is_yaml_core_schema() && tag.suffix == *name);
+    let suffix = tag.suffix_in_namespace("tag:yaml.org,2002:");
+    let found = own.into_iter().find(|name| suffix.as_deref() == Some(*name));
     found.ok_or_else(|| fault(place, "a tag of its own", "no tag (a text that begins with ! needs quotes)"))
 }
 
@@ -322,5 +332,5 @@ fn syntax(error: &ScanError) -> Fault {
         ""
     };
     let place = Place { line: error.marker().line() as u32, column: error.marker().col() as u32 + 1 };
-    fault(place, what, expected)
+    fault(place, &what, expected)
 }

@@ -120,7 +120,8 @@ fn wrong_files_get_exact_messages() {
             "[a]: b\n",
             "f.yml:1:1: a key that is no text, expected a name (a value that begins with {, [ or * needs quotes)",
         ),
-        ("name: !mine a\n", "f.yml:1:7: a tag of its own, expected no tag (a text that begins with ! needs quotes)"),
+        ("name: !mine a\n", "f.yml:1:13: a tag of its own, expected no tag (a text that begins with ! needs quotes)"),
+        ("name: !!binary aGk=\n", "f.yml:1:16: the tag !!binary is not known here, expected a plain text"),
         (
             "name: a: b\n",
             "f.yml:1:8: mapping values are not allowed in this context, expected quotes around a text with `: ` in it, or a line of its own for the key",
@@ -158,6 +159,7 @@ fn a_hostile_file_costs_no_more_than_the_limits() {
         (format!("k0: &a0 [x]\n{nested_aliases}"), "too deeply nested by aliases, expected at most 64 levels"),
         ("x".repeat(limits::TEXT_BYTES_MAX + 1), "f.yml: has 1048577 bytes, expected at most 1048576 bytes"),
         (unknown, "and 19800 more"),
+        ("a: 1\n".repeat(20_001), "and 19800 more"),
     ] {
         let errors = read(&text).1;
         assert!(errors.ends_with(expected), "{expected}: {}", errors.chars().take(500).collect::<String>());
