@@ -1,0 +1,15 @@
+//! The collectors against fixture trees and against what the real node_exporter printed on them.
+//!
+//! Shared trees and goldens are found by `NARTHEX_SHARED` (default: `shared` beside the workspace); where they are
+//! missing, each test says loudly what it leaves out. Our own small board is in `exporters/fixtures` and always
+//! runs. `golden` compares whole collectors, `textfile` the peer's cases of that collector, `mutation` shows that
+//! no file can make a collector panic, `steady` that a collection allocates nothing, `live` runs the real peer
+//! beside us where `NARTHEX_NODE_EXPORTER` names it.
+
+mod golden;
+mod live;
+mod mutation;
+mod own;
+mod steady;
+mod support;
+mod textfile;
