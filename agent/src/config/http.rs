@@ -1,8 +1,8 @@
 //! What every HTTP upstream has: an address, a way to say who we are, headers.
 //!
 //! Keys and contradictions are those of Prometheus's `HTTPClientConfig`. A password or token comes from the file or
-//! from a file of its own, which is read when it is needed, so that it can be changed while the agent runs. Nothing
-//! here prints a secret, not even one in a URL.
+//! from a file of its own, which is not read here: it may come later than the configuration, and a check has no right
+//! to it. Nothing here prints a secret, not even one in a URL.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -122,7 +122,7 @@ pub enum Auth {
 pub enum SecretSource {
     /// In the configuration.
     Text(Secret),
-    /// In a file, which is read when it is needed; blanks around it do not count.
+    /// In a file, which the sender reads; blanks around it do not count.
     File(PathBuf),
 }
 

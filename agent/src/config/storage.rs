@@ -22,15 +22,14 @@ const MEMORY_BYTES_MIN: u64 = MIB;
 const MEMORY_BYTES_MAX: u64 = 1 << 30;
 const SERIES_MAX: u64 = 1_000_000;
 
-const _: () =
-    assert!(SIZE_BYTES_MIN < SIZE_BYTES_MAX && SYNC_MS_MIN < SYNC_MS_MAX && MEMORY_BYTES_MIN < MEMORY_BYTES_MAX);
+const _: () = assert!(tsdb::FILE_BYTES_MIN <= SIZE_BYTES_MIN && SIZE_BYTES_MAX <= tsdb::FILE_BYTES_MAX);
 
 /// The ring and its medium.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Storage {
     /// The directory of the data file; `None` is the platform's state folder.
     pub path: Option<PathBuf>,
-    /// The size of the data file, which never changes while it runs, in bytes.
+    /// The size of the data file when it is made, in bytes; one that is there keeps its size.
     pub size_bytes: u64,
     /// How much time a power cut may cost, in milliseconds.
     pub sync_interval_ms: u64,

@@ -206,6 +206,23 @@ fn errors_of_all_files_come_at_once_and_in_order() {
 }
 
 #[test]
+fn files_that_are_named_are_read() {
+    let receivers = "route: {receiver: a}\nreceivers: [{name: a, webhook_configs: [{url: http://h}]}]\n";
+    let (first, second) = (RULES, RULES.replace("name: g", "name: h"));
+    let world = World::new(&[
+        ("/etc/am.yml", receivers),
+        ("/etc/r/b.yml", &second),
+        ("/etc/r/a.yml", first),
+        ("/abs/c.yml", first),
+    ]);
+    let loaded = world.load("rule_files: [r/b.yml, r/*.yml, /abs/c.yml]\nalertmanager_config_file: am.yml\n");
+    assert_eq!((loaded.errors.to_string(), loaded.warnings.to_string()), (String::new(), String::new()));
+    // A file that two patterns name is read once, where it was named first.
+    assert_eq!(loaded.rules.len(), 3);
+    assert_eq!(loaded.notify.expect("it names a receiver").receivers[0].name, "a");
+}
+
+#[test]
 fn an_unreadable_file_is_an_error() {
     let read = |_: &Path| Err(io::Error::other("not UTF-8"));
     let list = |_: &Path| Ok(Vec::new());
