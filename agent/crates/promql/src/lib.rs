@@ -1,1 +1,26 @@
-//! Under construction.
+//! PromQL: text to tree, tree and samples to an answer, as Prometheus 3 does it.
+//!
+//! [`parse`] makes an [`Expr`] whose nodes know their positions; [`Engine`] evaluates it against anything that
+//! implements `model::Querier`; [`script`] runs Prometheus's own test language against the engine. Nothing here
+//! knows files, sockets, clocks or threads. Errors, warnings and printed expressions are Prometheus's texts.
+//!
+//! Read `ast` first, then `parse`, `eval` (a stream of series, all steps at once) and `functions` (the table).
+
+mod annotations;
+mod ast;
+mod engine;
+mod error;
+mod eval;
+mod functions;
+mod hist;
+mod parse;
+mod print;
+pub mod script;
+mod value;
+
+pub use ast::*;
+pub use engine::{Engine, Limits, RangeArgs};
+pub use error::{EvalError, ParseError};
+pub use functions::{FUNCTIONS, Function};
+pub use parse::{HEIGHT_MAX, NESTING_MAX, parse, parse_selector};
+pub use value::{Answer, MatrixSeries, QueryValue, VectorItem};

@@ -1,0 +1,448 @@
+//! Selectors, ranges and subqueries: from stored samples to values at steps, one series at a time.
+//!
+//! An instant selector takes, at each step, the newest sample at or before it, unless that is older than the lookback
+//! or marks the end of the series. A range is open on the left. All steps of one series are found in one walk, because
+//! both ends of the window only move forward.
+
+use std::sync::Arc;
+
+use model::{Labels, Matcher, SelectError, SeriesSamples, TimeRange, UnixMs, Value, is_stale_nan};
+
+use super::window::Window;
+use super::{Cx, Sink};
+use crate::ast::*;
+use crate::error::EvalError;
+use crate::hist::Hist;
+use crate::value::{Grid, MatrixSeries, Point, Series};
+
+/// The samples of one series, floats and histograms apart, without staleness markers. Used again for the next series.
+#[derive(Default)]
+pub(crate) struct Samples {
+    pub at: Vec<UnixMs>,
+    pub floats: Vec<f64>,
+    pub starts: Vec<Option<UnixMs>>,
+    pub hist_at: Vec<UnixMs>,
+    pub hists: Vec<Arc<Hist>>,
+    pub hist_starts: Vec<Option<UnixMs>>,
+}
+
+impl Samples {
+    fn clear(&mut self) {
+        self.at.clear();
+        self.floats.clear();
+        self.starts.clear();
+        self.hist_at.clear();
+        self.hists.clear();
+        self.hist_starts.clear();
+    }
+
+    fn fill(&mut self, lent: &SeriesSamples<'_>) {
+        self.clear();
+        let start = |i: usize| lent.starts.get(i).copied().flatten();
+        let has_starts = !lent.starts.is_empty();
+        let mut hists = lent.histograms.iter().peekable();
+        for (i, at) in lent.at.iter().enumerate() {
+            if let Some((_, value)) = hists.next_if(|(index, _)| *index == i) {
+                if let Value::Histogram(hist) = value
+                    && !value.is_stale()
+                {
+                    self.hist_at.push(*at);
+                    self.hists.push(Arc::new(Hist::from_model(hist)));
+                    if has_starts {
+                        self.hist_starts.push(start(i));
+                    }
+                }
+                continue;
+            }
+            if !is_stale_nan(lent.floats[i]) {
+                self.at.push(*at);
+                self.floats.push(lent.floats[i]);
+                if has_starts {
+                    self.starts.push(start(i));
+                }
+            }
+        }
+    }
+
+    fn fill_from_steps(&mut self, series: &Series, grid: &Grid) {
+        self.clear();
+        for step in 0..grid.steps {
+            let at = UnixMs(grid.at(step));
+            match series.get(step) {
+                Some(Point::Float(value)) => {
+                    self.at.push(at);
+                    self.floats.push(value);
+                }
+                Some(Point::Hist(hist)) => {
+                    self.hist_at.push(at);
+                    self.hists.push(hist);
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.at.len() + self.hist_at.len()
+    }
+}
+
+/// Where a range lies at each step.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reach {
+    pub range: i64,
+    pub offset: i64,
+    /// The time it is pinned to, if it is.
+    pub pinned: Option<i64>,
+    pub extension: Extension,
+}
+
+impl Reach {
+    /// Returns the end of the range at a step.
+    pub fn to(&self, grid: &Grid, step: usize) -> i64 {
+        self.pinned.unwrap_or_else(|| grid.at(step)).saturating_sub(self.offset)
+    }
+}
+
+/// Is handed the series of a range: labels, whether the name is to be dropped, the samples, and where the range lies.
+pub(crate) type RangeSink<'s> = dyn FnMut(&Labels, bool, &Samples, &Reach) -> Result<(), EvalError> + 's;
+
+impl Cx<'_> {
+    /// Returns the milliseconds of a duration.
+    pub fn length(&self, length: &Length) -> Result<i64, EvalError> {
+        match &length.expr {
+            None => Ok(length.ms),
+            Some(expr) => {
+                let seconds = self.seconds(expr)?;
+                if seconds.is_nan() || seconds.abs() > 9.2e9 {
+                    return Err(EvalError::new(format!(
+                        "{}:{}: duration is out of range",
+                        expr.span.line, expr.span.column
+                    )));
+                }
+                Ok((seconds * 1000.0).round() as i64)
+            }
+        }
+    }
+
+    fn positive_length(&self, length: &Length) -> Result<i64, EvalError> {
+        match self.length(length)? {
+            ms if ms > 0 => Ok(ms),
+            _ => {
+                let span = length.expr.as_ref().map_or(Span::default(), |expr| expr.span);
+                Err(EvalError::new(format!("{}:{}: duration must be greater than 0", span.line, span.column)))
+            }
+        }
+    }
+
+    fn seconds(&self, expr: &DurationExpr) -> Result<f64, EvalError> {
+        Ok(match &expr.kind {
+            DurationKind::Number { seconds, .. } => *seconds,
+            DurationKind::Step => self.step as f64 / 1000.0,
+            DurationKind::Range => (self.end - self.start) as f64 / 1000.0,
+            DurationKind::Paren(inner) => self.seconds(inner)?,
+            DurationKind::Unary { negate, expr } => self.seconds(expr)? * if *negate { -1.0 } else { 1.0 },
+            DurationKind::MinOf(a, b) => self.seconds(a)?.min(self.seconds(b)?),
+            DurationKind::MaxOf(a, b) => self.seconds(a)?.max(self.seconds(b)?),
+            DurationKind::Binary { op, lhs, rhs } => {
+                let (a, b) = (self.seconds(lhs)?, self.seconds(rhs)?);
+                match op {
+                    BinaryOp::Div | BinaryOp::Mod if b == 0.0 => {
+                        let what = if *op == BinaryOp::Div { "division" } else { "modulo" };
+                        return Err(EvalError::new(format!("{}:{}: {what} by zero", expr.span.line, expr.span.column)));
+                    }
+                    _ => super::operators::arithmetic(*op, a, b),
+                }
+            }
+        })
+    }
+
+    /// Returns the time an `@` stands for.
+    pub fn pinned(&self, at: Option<At>) -> Option<i64> {
+        at.map(|at| match at {
+            At::Time(time) => time.0,
+            At::Start => self.start,
+            At::End => self.end,
+        })
+    }
+
+    fn read(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+        visit: &mut dyn FnMut(&Labels, SeriesSamples<'_>) -> Result<(), EvalError>,
+    ) -> Result<(), EvalError> {
+        let mut failed = None;
+        let result = self.source.select(matchers, range, &mut |labels, samples| match visit(labels, samples) {
+            Ok(()) => true,
+            Err(error) => {
+                failed = Some(error);
+                false
+            }
+        });
+        match (failed, result) {
+            (Some(error), _) => Err(error),
+            (None, Ok(())) => Ok(()),
+            (None, Err(SelectError::Stopped)) => Err(EvalError::Stopped),
+            (None, Err(error)) => Err(EvalError::Select(error)),
+        }
+    }
+
+    /// Walks the series of an instant selector: for every step the index of the sample that counts.
+    pub fn walk(
+        &self,
+        selector: &VectorSelector,
+        grid: &Grid,
+        visit: &mut dyn FnMut(&Labels, &SeriesSamples<'_>, &[Option<usize>]) -> Result<(), EvalError>,
+    ) -> Result<(), EvalError> {
+        let offset = self.length(&selector.offset)?;
+        let reach =
+            Reach { range: self.lookback_ms, offset, pinned: self.pinned(selector.at), extension: Extension::None };
+        let (first, last) = (reach.to(grid, 0), reach.to(grid, grid.steps - 1));
+        let range =
+            TimeRange { start: UnixMs(first.saturating_sub(self.lookback_ms).saturating_add(1)), end: UnixMs(last) };
+        let mut picked: Vec<Option<usize>> = Vec::with_capacity(grid.steps);
+        self.read(&selector.matchers, range, &mut |labels, samples| {
+            picked.clear();
+            let (mut behind, mut hist) = (0, 0);
+            let mut any = false;
+            for step in 0..grid.steps {
+                let to = reach.to(grid, step);
+                while samples.at.get(behind).is_some_and(|at| at.0 <= to) {
+                    behind += 1;
+                }
+                let found = behind.checked_sub(1).filter(|at| samples.at[*at].0 > to.saturating_sub(self.lookback_ms));
+                let found = found.filter(|at| {
+                    while samples.histograms.get(hist).is_some_and(|(index, _)| index < at) {
+                        hist += 1;
+                    }
+                    match samples.histograms.get(hist) {
+                        Some((index, value)) if index == at => !value.is_stale(),
+                        _ => !is_stale_nan(samples.floats[*at]),
+                    }
+                });
+                any |= found.is_some();
+                picked.push(found);
+            }
+            if any { visit(labels, &samples, &picked) } else { Ok(()) }
+        })
+    }
+
+    /// An instant selector.
+    pub(super) fn select(
+        &self,
+        span: Span,
+        selector: &VectorSelector,
+        grid: &Grid,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), EvalError> {
+        if selector.extension != Extension::None {
+            return self.select_smoothed(span, selector, grid, sink);
+        }
+        self.walk(selector, grid, &mut |labels, samples, picked| {
+            let mut series = Series::new(labels.clone(), false, grid.steps);
+            let mut last: Option<(usize, Point)> = None;
+            for (step, at) in picked.iter().enumerate() {
+                let Some(at) = *at else { continue };
+                if samples.histograms.is_empty() {
+                    series.floats[step] = samples.floats[at];
+                    continue;
+                }
+                if last.as_ref().is_none_or(|(index, _)| *index != at) {
+                    last = Some((at, sample_at(samples, at)));
+                }
+                series.set(step, last.as_ref().map(|(_, point)| point.clone()));
+            }
+            self.hold(series.floats.len())?;
+            self.release(series.floats.len());
+            sink(series)
+        })
+    }
+
+    /// Reads the series of a range: a matrix selector or a subquery.
+    pub fn each_range(&self, arg: &Expr, grid: &Grid, sink: &mut RangeSink<'_>) -> Result<(), EvalError> {
+        let mut samples = Samples::default();
+        match &arg.unwrapped().kind {
+            ExprKind::Matrix(matrix) => {
+                let selector = &matrix.selector;
+                let reach = Reach {
+                    range: self.positive_length(&matrix.range)?,
+                    offset: self.length(&selector.offset)?,
+                    pinned: self.pinned(selector.at),
+                    extension: selector.extension,
+                };
+                let (mut from, mut to) =
+                    (reach.to(grid, 0).saturating_sub(reach.range), reach.to(grid, grid.steps - 1));
+                if selector.extension != Extension::None {
+                    from = from.saturating_sub(self.lookback_ms);
+                }
+                if selector.extension == Extension::Smoothed {
+                    to = to.saturating_add(self.lookback_ms);
+                }
+                let range = TimeRange { start: UnixMs(from.saturating_add(1)), end: UnixMs(to) };
+                self.read(&selector.matchers, range, &mut |labels, lent| {
+                    samples.fill(&lent);
+                    self.lend(labels, false, &samples, &reach, sink)
+                })
+            }
+            ExprKind::Subquery(subquery) => self.each_subquery(subquery, grid, &mut samples, sink),
+            _ => Err(EvalError::new("expected a range vector")),
+        }
+    }
+
+    fn lend(
+        &self,
+        labels: &Labels,
+        drop: bool,
+        samples: &Samples,
+        reach: &Reach,
+        sink: &mut RangeSink<'_>,
+    ) -> Result<(), EvalError> {
+        self.hold(samples.len())?;
+        let result = if samples.len() == 0 { Ok(()) } else { sink(labels, drop, samples, reach) };
+        self.release(samples.len());
+        result
+    }
+
+    fn each_subquery(
+        &self,
+        subquery: &Subquery,
+        grid: &Grid,
+        samples: &mut Samples,
+        sink: &mut RangeSink<'_>,
+    ) -> Result<(), EvalError> {
+        let reach = self.subquery_reach(subquery)?;
+        let inner = self.inner_grid(subquery, &reach, grid)?;
+        if inner.steps > 0 {
+            self.each(&subquery.expr, &inner, &mut |series| {
+                samples.fill_from_steps(&series, &inner);
+                self.lend(&series.labels, series.drop_name, samples, &reach, sink)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn subquery_reach(&self, subquery: &Subquery) -> Result<Reach, EvalError> {
+        Ok(Reach {
+            range: self.positive_length(&subquery.range)?,
+            offset: self.length(&subquery.offset)?,
+            pinned: self.pinned(subquery.at),
+            extension: Extension::None,
+        })
+    }
+
+    /// The steps within a subquery: multiples of its own step, whatever the outer steps are.
+    fn inner_grid(&self, subquery: &Subquery, reach: &Reach, grid: &Grid) -> Result<Grid, EvalError> {
+        let step = match &subquery.step {
+            Some(step) => self.positive_length(step)?,
+            None => self.subquery_step_ms.max(1),
+        };
+        let from = reach.to(grid, 0).saturating_sub(reach.range);
+        let to = reach.to(grid, grid.steps - 1);
+        let mut start = step.saturating_mul(from / step);
+        if start <= from {
+            start = start.saturating_add(step);
+        }
+        let steps = if start > to { 0 } else { (to.saturating_sub(start) / step) as u64 + 1 };
+        if steps > self.limits.samples_max {
+            return Err(EvalError::TooManySamples { samples_max: self.limits.samples_max });
+        }
+        Ok(Grid { start, step, steps: steps as usize })
+    }
+
+    /// The samples of a range as they are, for a query that is nothing else.
+    pub fn raw_matrix(&self, expr: &Expr, grid: &Grid) -> Result<Vec<MatrixSeries>, EvalError> {
+        let mut all = Vec::new();
+        if let ExprKind::Matrix(matrix) = &expr.unwrapped().kind
+            && matrix.selector.extension != Extension::None
+        {
+            return Err(EvalError::new("anchored and smoothed need a function around them"));
+        }
+        self.each_range(expr, grid, &mut |labels, drop, samples, _| {
+            let (mut f, mut h) = (0, 0);
+            let mut points = Vec::with_capacity(samples.len());
+            while f < samples.at.len() || h < samples.hist_at.len() {
+                let float = match (samples.at.get(f), samples.hist_at.get(h)) {
+                    (Some(a), Some(b)) => a < b,
+                    (a, _) => a.is_some(),
+                };
+                if float {
+                    points.push((samples.at[f], Value::Float(samples.floats[f])));
+                    f += 1;
+                } else {
+                    points.push((samples.hist_at[h], Point::Hist(samples.hists[h].clone()).into_value()));
+                    h += 1;
+                }
+            }
+            self.hold(points.len())?;
+            let labels = if drop { labels.without_name() } else { labels.clone() };
+            all.push(MatrixSeries { labels, points });
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    /// Evaluates a function of a window at every step of one series.
+    #[allow(clippy::too_many_arguments)]
+    pub fn windows(
+        &self,
+        samples: &Samples,
+        reach: &Reach,
+        grid: &Grid,
+        body: &mut dyn FnMut(usize, &Window<'_>) -> Option<Point>,
+        name: &str,
+        span: Span,
+        out: &mut Series,
+    ) {
+        let (mut from_f, mut to_f, mut from_h, mut to_h) = (0, 0, 0, 0);
+        for step in 0..grid.steps {
+            let to = reach.to(grid, step);
+            let from = to.saturating_sub(reach.range);
+            advance(&samples.at, &mut from_f, from);
+            advance(&samples.at, &mut to_f, to);
+            advance(&samples.hist_at, &mut from_h, from);
+            advance(&samples.hist_at, &mut to_h, to);
+            if from_f == to_f && from_h == to_h {
+                continue;
+            }
+            let starts = if samples.starts.is_empty() { &[][..] } else { &samples.starts[from_f..to_f] };
+            let hist_starts = if samples.hist_starts.is_empty() { &[][..] } else { &samples.hist_starts[from_h..to_h] };
+            let window = Window {
+                at: &samples.at[from_f..to_f],
+                floats: &samples.floats[from_f..to_f],
+                starts,
+                hist_at: &samples.hist_at[from_h..to_h],
+                hists: &samples.hists[from_h..to_h],
+                hist_starts,
+                from,
+                to,
+                eval_at: grid.at(step),
+                params: &[],
+                name,
+                span,
+                cx: self,
+            };
+            if let Some(point) = body(step, &window) {
+                out.set(step, Some(point));
+            }
+        }
+    }
+}
+
+/// Moves an index behind the last time that is not later than `limit`.
+fn advance(at: &[UnixMs], index: &mut usize, limit: i64) {
+    while at.get(*index).is_some_and(|at| at.0 <= limit) {
+        *index += 1;
+    }
+}
+
+/// Returns the sample at an index.
+pub(crate) fn sample_at(samples: &SeriesSamples<'_>, at: usize) -> Point {
+    match samples.histograms.binary_search_by_key(&at, |(index, _)| *index) {
+        Ok(found) => match &samples.histograms[found].1 {
+            Value::Histogram(hist) => Point::Hist(Arc::new(Hist::from_model(hist))),
+            Value::Float(value) => Point::Float(*value),
+        },
+        Err(_) => Point::Float(samples.floats[at]),
+    }
+}

@@ -1,0 +1,91 @@
+//! Functions from a number to a number, and from a time to a part of its date.
+
+use model::UnixMs;
+
+pub(crate) fn deg(value: f64) -> f64 {
+    value * 180.0 / std::f64::consts::PI
+}
+
+pub(crate) fn rad(value: f64) -> f64 {
+    value * std::f64::consts::PI / 180.0
+}
+
+pub(crate) fn sgn(value: f64) -> f64 {
+    match value {
+        v if v < 0.0 => -1.0,
+        v if v > 0.0 => 1.0,
+        v => v,
+    }
+}
+
+/// Rounds to the nearest multiple, halves up.
+pub(crate) fn round(value: f64, to_nearest: f64) -> f64 {
+    let inverse = 1.0 / to_nearest;
+    (value * inverse + 0.5).floor() / inverse
+}
+
+pub(crate) fn clamp(value: f64, least: f64, most: f64) -> f64 {
+    go_max(least, go_min(most, value))
+}
+
+/// The larger of two, NaN if one is.
+pub(crate) fn go_max(a: f64, b: f64) -> f64 {
+    if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
+}
+
+/// The smaller of two, NaN if one is.
+pub(crate) fn go_min(a: f64, b: f64) -> f64 {
+    if a.is_nan() || b.is_nan() { f64::NAN } else { a.min(b) }
+}
+
+/// Floored as Go's `time.Unix(int64(v), 0)`.
+pub(crate) fn time_of(seconds: f64) -> UnixMs {
+    UnixMs((seconds as i64).saturating_mul(1000))
+}
+
+pub(crate) fn year(at: UnixMs) -> f64 {
+    at.civil()[0] as f64
+}
+
+pub(crate) fn month(at: UnixMs) -> f64 {
+    at.civil()[1] as f64
+}
+
+pub(crate) fn day_of_month(at: UnixMs) -> f64 {
+    at.civil()[2] as f64
+}
+
+pub(crate) fn hour(at: UnixMs) -> f64 {
+    at.civil()[3] as f64
+}
+
+pub(crate) fn minute(at: UnixMs) -> f64 {
+    at.civil()[4] as f64
+}
+
+fn is_leap(year: i64) -> bool {
+    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+}
+
+fn month_days(year: i64, month: i64) -> i64 {
+    match month {
+        2 => 28 + i64::from(is_leap(year)),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+pub(crate) fn days_in_month(at: UnixMs) -> f64 {
+    let [year, month, ..] = at.civil();
+    month_days(year, month) as f64
+}
+
+pub(crate) fn day_of_week(at: UnixMs) -> f64 {
+    // 1970-01-01 was a Thursday.
+    (at.0.div_euclid(86_400_000) + 4).rem_euclid(7) as f64
+}
+
+pub(crate) fn day_of_year(at: UnixMs) -> f64 {
+    let [year, month, day, ..] = at.civil();
+    ((1..month).map(|month| month_days(year, month)).sum::<i64>() + day) as f64
+}
