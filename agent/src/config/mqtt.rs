@@ -187,7 +187,7 @@ fn selectors(nodes: Vec<Node>, errors: &mut Errors) -> Vec<Selector> {
             Ok(matchers) => selectors.push(Selector { text, matchers }),
             Err(error) => {
                 let place = node.place_within(error.line, column_in_chars(&text, error.line, error.column));
-                errors.push(node.error_at(place, error.message, "a selector such as {job=\"node\"}"));
+                errors.push(node.error_at(place, ["no selector: ", &error.message].concat(), ""));
             }
         }
     }

@@ -172,6 +172,10 @@ fn wrong_files_get_exact_messages() {
             "mqtt: [{broker: h, topic: a/#}]\n",
             "1:27: mqtt[0].topic: this is no topic to publish to, expected a text without # and +",
         ),
+        (
+            "mqtt: [{broker: h, topic: t, match: ['{a=\"é\", b=}', 'rate(up[5m])', up]}]\n",
+            "1:49: mqtt[0].match[0]: no selector: unexpected \"}\" in label matching, expected string\n1:54: mqtt[0].match[1]: no selector: expected a series selector",
+        ),
         ("web: {listen_address: 9090}\n", "1:23: web.listen_address: \"9090\", expected an address such as :9090"),
         (
             "clock: {trusted_after: 2026-02-30}\n",
