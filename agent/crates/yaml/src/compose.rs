@@ -15,6 +15,19 @@ use crate::tree::{Node, Place, Slot, Step, Style, Tree, Value};
 
 /// Parses a text into its tree. An empty text is a null node.
 ///
+/// ```
+/// let mut errors = yaml::Errors::new();
+/// let node = yaml::parse("a.yml", "global:\n  interval: 15s\n").expect("well-formed");
+/// let mut root = node.map(&mut errors);
+/// if let Some(global) = root.get("global") {
+///     let mut global = global.map(&mut errors);
+///     assert_eq!(global.duration_ms("interval", &mut errors), Some(15_000));
+///     global.finish(&mut errors);
+/// }
+/// root.finish(&mut errors);
+/// assert!(errors.is_empty());
+/// ```
+///
 /// # Errors
 /// On a syntax error, duplicate keys, a second document, or when a limit is passed.
 pub fn parse(file: &str, text: &str) -> Result<Node, Errors> {

@@ -8,21 +8,6 @@
 //! accepted where a text is wanted, `yes` and `on` are booleans, `~` is absent, `<<` merges.
 //!
 //! Not here: writing YAML, several documents in one file, custom tags, comments.
-//!
-//! ```
-//! let mut errors = yaml::Errors::new();
-//! let node = yaml::parse("a.yml", "global:\n  interval: 15s\n").expect("well-formed");
-//! let mut root = node.map(&mut errors);
-//! if let Some(global) = root.get("global") {
-//!     let mut global = global.map(&mut errors);
-//!     assert_eq!(global.duration_ms("interval", &mut errors), Some(15_000));
-//!     global.finish(&mut errors);
-//! }
-//! root.finish(&mut errors);
-//! assert!(errors.is_empty());
-//! ```
-
-#![warn(missing_docs)]
 
 mod compose;
 mod tree;
