@@ -1,0 +1,268 @@
+//! From a batch to rows: which series each row is, remembered by the batch's shape, and what is refused.
+//!
+//! A batch of the same shape as the source's last one needs no lookup: its columns are known. Otherwise each row's
+//! label set, with the source's own labels laid over it, is looked up; series the source no longer has get a
+//! staleness marker. A row is refused, and counted by reason, when the index is full, its time cannot be
+//! represented, its histogram is too large, its labels are no label set, or another row of the batch is the same
+//! series. Refused rows have no id.
+
+use std::collections::HashSet;
+
+use model::labels::{PackedIter, push_packed};
+use model::{Batch, Labels, Row, RowRange, Value};
+
+use crate::head::{Head, Input, InputValue};
+use crate::histogram;
+use crate::series::Index;
+
+/// The last time that is stored: 2262-04-11, where nanoseconds end.
+pub(crate) const TIME_MAX: i64 = 9_223_372_036_854;
+
+/// How many rows were refused, by reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Refused {
+    /// The index has `series_max` series.
+    pub series_max: u64,
+    /// Before 1970 or after 2262.
+    pub time: u64,
+    /// A histogram with too many buckets.
+    pub histogram: u64,
+    /// Not a label set.
+    pub labels: u64,
+    /// The same series twice in one batch.
+    pub repeated: u64,
+    /// More rows in one batch than a block of this file can hold.
+    pub block_full: u64,
+}
+
+impl Refused {
+    /// Returns how many there are for any reason.
+    pub fn total(&self) -> u64 {
+        self.series_max + self.time + self.histogram + self.labels + self.repeated + self.block_full
+    }
+
+    pub(crate) fn add(&mut self, other: &Refused) {
+        self.series_max += other.series_max;
+        self.time += other.time;
+        self.histogram += other.histogram;
+        self.labels += other.labels;
+        self.repeated += other.repeated;
+        self.block_full += other.block_full;
+    }
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// The ids of the rows, staleness markers behind them not included.
+    pub rows: RowRange,
+    /// How many series are new to the ring.
+    pub new_series: u64,
+    /// How many series of the source were there last time and are not now.
+    pub vanished: u64,
+    /// What was left out.
+    pub refused: Refused,
+}
+
+/// How a row is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Shared,
+    OwnTime,
+    BadTime,
+    BadHistogram,
+}
+
+fn form(row: &Row) -> Form {
+    if let Value::Histogram(found) = &row.value
+        && !histogram::fits(found)
+    {
+        return Form::BadHistogram;
+    }
+    match row.at {
+        None => Form::Shared,
+        Some(at) if (0..=TIME_MAX).contains(&at.0) => Form::OwnTime,
+        Some(_) => Form::BadTime,
+    }
+}
+
+/// Returns the most bytes that a row of a new series can add to a block.
+pub(crate) fn row_bytes(batch: &Batch, row: &Row, extra: &Labels) -> usize {
+    value_bytes(row) + batch.packed(row).len() + extra.packed().len() + 48
+}
+
+/// Returns the most bytes that a row's value can add to its columns.
+pub(crate) fn value_bytes(row: &Row) -> usize {
+    match row.value {
+        Value::Float(_) => 32,
+        Value::Histogram(_) => histogram::BYTES_MAX,
+    }
+}
+
+/// What is remembered of a source between two batches.
+#[derive(Default)]
+pub(crate) struct SourceCache {
+    shape_bytes: Vec<u8>,
+    extra: Labels,
+    forms: Vec<Form>,
+    accepted: Vec<bool>,
+    refused: Refused,
+    /// The block for which the places below are right.
+    block: u64,
+    pub source: u32,
+    pub shape: u32,
+    /// The series of the last batch: (number, has its own times), ascending.
+    series: Vec<(u32, bool)>,
+    pub columns: usize,
+}
+
+/// What resolving a shape found.
+pub(crate) struct Resolved {
+    pub new_series: u64,
+    pub vanished: Vec<(u32, bool)>,
+}
+
+impl SourceCache {
+    /// Returns whether this batch has the shape of the last one, in the same block.
+    pub fn knows(&self, batch: &Batch, extra: &Labels, block: u64) -> bool {
+        self.block == block
+            && self.shape_bytes == batch.shape()
+            && self.extra == *extra
+            && batch.rows().iter().zip(&self.forms).all(|(row, known)| form(row) == *known)
+    }
+
+    pub fn refused(&self) -> Refused {
+        self.refused
+    }
+
+    /// Looks every row up, and makes series, columns and the shape that are new.
+    pub fn resolve(
+        &mut self,
+        (id, batch, extra): (u32, &Batch, &Labels),
+        index: &mut Index,
+        head: &mut Head,
+        mut room: usize,
+        out: &mut Vec<u8>,
+    ) -> Resolved {
+        let source = head.source(id, out);
+        let mut found = Resolved { new_series: 0, vanished: Vec::new() };
+        let (mut columns, mut seen, mut merged) = (Vec::new(), HashSet::new(), Vec::new());
+        self.refused = Refused::default();
+        self.forms.clear();
+        self.accepted.clear();
+        for row in batch.rows() {
+            let form = form(row);
+            self.forms.push(form);
+            let own_times = form == Form::OwnTime;
+            let series = match form {
+                Form::BadTime => Err(&mut self.refused.time),
+                Form::BadHistogram => Err(&mut self.refused.histogram),
+                _ if row_bytes(batch, row, extra) > room => Err(&mut self.refused.block_full),
+                _ => {
+                    lay_over(batch.packed(row), extra, &mut merged);
+                    match look_up(&merged, index, head.block, &mut found.new_series) {
+                        Ok(series) if seen.insert((series, own_times)) => Ok(series),
+                        Ok(_) => Err(&mut self.refused.repeated),
+                        Err(true) => Err(&mut self.refused.series_max),
+                        Err(false) => Err(&mut self.refused.labels),
+                    }
+                }
+            };
+            self.accepted.push(series.is_ok());
+            match series {
+                Ok(series) => {
+                    room -= row_bytes(batch, row, extra);
+                    head.series(series, &merged, out);
+                    columns.push(head.column(source, series, own_times, out));
+                }
+                Err(reason) => *reason += 1,
+            }
+        }
+        found.vanished.extend(self.series.iter().filter(|known| !seen.contains(known)));
+        self.series.clear();
+        self.series.extend(seen);
+        self.series.sort_unstable();
+        self.shape_bytes.clear();
+        self.shape_bytes.extend_from_slice(batch.shape());
+        self.extra = extra.clone();
+        (self.block, self.source, self.columns) = (head.block, source, columns.len());
+        if !columns.is_empty() {
+            self.shape = head.shape(source, &columns, out);
+        }
+        found
+    }
+
+    /// Returns the accepted rows as the head takes them.
+    pub fn inputs<'a>(&'a self, batch: &'a Batch) -> impl Iterator<Item = Input<'a>> {
+        let accepted = batch.rows().iter().zip(&self.accepted).filter(|(_, accepted)| **accepted);
+        accepted.map(|(row, _)| Input {
+            value: match &row.value {
+                Value::Float(value) => InputValue::Float(*value),
+                Value::Histogram(found) => InputValue::Histogram(found),
+            },
+            at: row.at.map_or(0, |at| at.0),
+            start: row.start.map(|start| start.0),
+        })
+    }
+
+    /// Takes all series, for a source that ends.
+    pub fn take_series(&mut self) -> Vec<(u32, bool)> {
+        self.block = 0;
+        std::mem::take(&mut self.series)
+    }
+}
+
+/// Returns a series' number; `Err(true)` when the index is full, `Err(false)` when these are no labels.
+fn look_up(packed: &[u8], index: &mut Index, block: u64, new_series: &mut u64) -> Result<u32, bool> {
+    if let Some(series) = index.find(packed) {
+        index.seen(series, block);
+        return Ok(series);
+    }
+    let labels = Labels::from_packed(packed).ok_or(false)?;
+    let series = index.add(labels, block).ok_or(true)?;
+    *new_series += 1;
+    Ok(series)
+}
+
+/// Writes a row's labels and those of the source, the row's own where both have one.
+fn lay_over(row: &[u8], extra: &Labels, out: &mut Vec<u8>) {
+    out.clear();
+    if extra.is_empty() {
+        out.extend_from_slice(row);
+        return;
+    }
+    let (mut own, mut laid) = (PackedIter::new(row).peekable(), extra.iter().peekable());
+    loop {
+        let (name, value) = match (own.peek(), laid.peek()) {
+            (Some(a), Some(b)) if b.0 < a.0 => laid.next(),
+            (Some(a), Some(b)) => {
+                if a.0 == b.0 {
+                    laid.next();
+                }
+                own.next()
+            }
+            (Some(_), None) => own.next(),
+            (None, _) => laid.next(),
+        }
+        .unwrap_or(("", ""));
+        if name.is_empty() {
+            return;
+        }
+        push_packed(out, name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rows_own_labels_win() {
+        let row = Labels::from_pairs([("__name__", "up"), ("job", "own"), ("z", "1")]);
+        let extra = Labels::from_pairs([("instance", "a:1"), ("job", "node"), ("zz", "2")]);
+        let mut out = Vec::new();
+        lay_over(row.packed(), &extra, &mut out);
+        let expected = [("__name__", "up"), ("instance", "a:1"), ("job", "own"), ("z", "1"), ("zz", "2")];
+        assert_eq!(Labels::from_packed(&out), Some(Labels::from_pairs(expected)));
+    }
+}

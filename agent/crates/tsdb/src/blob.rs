@@ -1,0 +1,191 @@
+//! A run of bytes over numbered pages: a sealed block in the ring, a checkpoint in its slot.
+//!
+//! Writing fills pages one after the other and hands them out in runs of at most `RUN_PAGES`, so that sealing a large
+//! block never needs a second copy of it. Reading checks every page it touches: its checksum, its kind, its number.
+//! A page of another block means that the ring moved on under the reader; any other fault costs that page.
+
+use model::{ReadAt, SelectError};
+
+use crate::layout::{BLOB_PAYLOAD, BlobHead, Geometry, KIND_BLOCK, PAGE};
+
+/// How many pages are handed out at once.
+pub(crate) const RUN_PAGES: usize = 16;
+
+/// Fills pages with bytes as they come.
+pub(crate) struct Writer {
+    pub file: u32,
+    pub kind: [u8; 4],
+    pub head: BlobHead,
+    /// Where in the file the next run goes.
+    pub offset: u64,
+    run: Vec<u8>,
+    /// How much of the last page of the run is filled.
+    filled: usize,
+}
+
+impl Writer {
+    pub fn new(file: u32, kind: [u8; 4], offset: u64, block: u64, pages: u32, opening: u32) -> Writer {
+        let head = BlobHead { index: 0, block, pages, opening };
+        Writer { file, kind, head, offset, run: Vec::new(), filled: BLOB_PAYLOAD }
+    }
+
+    /// Adds bytes.
+    pub fn add(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            if self.filled == BLOB_PAYLOAD {
+                self.finish_page();
+                self.run.resize(self.run.len() + PAGE, 0);
+                self.filled = 0;
+            }
+            let count = bytes.len().min(BLOB_PAYLOAD - self.filled);
+            let page = self.run.len() - PAGE;
+            let payload = BlobHead::payload_mut(&mut self.run[page..]);
+            payload[self.filled..self.filled + count].copy_from_slice(&bytes[..count]);
+            self.filled += count;
+            bytes = &bytes[count..];
+        }
+    }
+
+    /// Returns a run that is long enough to be written, with its place in the file.
+    pub fn take_run(&mut self) -> Option<(u64, Vec<u8>)> {
+        (self.run.len() > RUN_PAGES * PAGE).then(|| {
+            let rest = self.run.split_off(self.run.len() - PAGE);
+            let run = std::mem::replace(&mut self.run, rest);
+            let offset = self.offset;
+            self.offset += run.len() as u64;
+            (offset, run)
+        })
+    }
+
+    /// Returns the rest.
+    pub fn finish(&mut self) -> Option<(u64, Vec<u8>)> {
+        self.finish_page();
+        (!self.run.is_empty()).then(|| (self.offset, std::mem::take(&mut self.run)))
+    }
+
+    fn finish_page(&mut self) {
+        if let Some(page) = self.run.len().checked_sub(PAGE) {
+            self.head.page(self.file, self.kind, &mut self.run[page..]);
+            self.head.index += 1;
+        }
+    }
+}
+
+/// Why bytes of a block cannot be had.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// The page is damaged.
+    Damaged,
+    /// Another block is there now.
+    Overwritten,
+}
+
+impl From<Fault> for SelectError {
+    fn from(fault: Fault) -> SelectError {
+        match fault {
+            Fault::Overwritten => SelectError::Overwritten,
+            Fault::Damaged => SelectError::Io(std::io::Error::other("a page of the data file is damaged")),
+        }
+    }
+}
+
+/// Reads the pages of one file's ring.
+pub(crate) struct Pages<'a> {
+    pub read: &'a dyn ReadAt,
+    pub file: u32,
+    pub geometry: Geometry,
+    page: Vec<u8>,
+    /// Which page of which block is in the buffer.
+    held: Option<(u64, u32)>,
+}
+
+impl<'a> Pages<'a> {
+    pub fn new(read: &'a dyn ReadAt, file: u32, geometry: Geometry) -> Pages<'a> {
+        Pages { read, file, geometry, page: vec![0; PAGE], held: None }
+    }
+
+    /// Appends `len` bytes of a block from `offset` on; what was read before a fault is kept.
+    pub fn bytes(&mut self, block: u64, start: u32, offset: u32, len: u32, out: &mut Vec<u8>) -> Result<(), Fault> {
+        let (mut at, end) = (offset as usize, offset as usize + len as usize);
+        while at < end {
+            let index = (at / BLOB_PAYLOAD) as u32;
+            self.load(block, start, index)?;
+            let from = at % BLOB_PAYLOAD;
+            let count = (end - at).min(BLOB_PAYLOAD - from);
+            out.extend_from_slice(&BlobHead::payload(&self.page)[from..from + count]);
+            at += count;
+        }
+        Ok(())
+    }
+
+    /// Reads the head of whatever page of a block is at this place of the ring.
+    pub fn head(&mut self, place: u32) -> Option<BlobHead> {
+        self.held = None;
+        self.read.read_at(self.geometry.ring(place), &mut self.page).ok()?;
+        BlobHead::parse(self.file, KIND_BLOCK, &self.page)
+    }
+
+    fn load(&mut self, block: u64, start: u32, index: u32) -> Result<(), Fault> {
+        if self.held == Some((block, index)) {
+            return Ok(());
+        }
+        if start.checked_add(index).is_none_or(|place| place >= self.geometry.ring_pages()) {
+            return Err(Fault::Damaged);
+        }
+        let head = self.head(start + index).ok_or(Fault::Damaged)?;
+        if head.block != block {
+            return Err(Fault::Overwritten);
+        }
+        if head.index != index {
+            return Err(Fault::Damaged);
+        }
+        self.held = Some((block, index));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Bytes(Vec<u8>);
+
+    impl ReadAt for Bytes {
+        fn read_at(&self, offset: u64, buf: &mut [u8]) -> std::io::Result<()> {
+            let from = offset as usize;
+            let found = self.0.get(from..from + buf.len()).ok_or(std::io::ErrorKind::UnexpectedEof)?;
+            buf.copy_from_slice(found);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn bytes_come_back_over_pages_and_faults_are_told_apart() {
+        let geometry = Geometry::of(1 << 20);
+        let content: Vec<u8> = (0..100_000u32).map(|i| (i * 7 % 251) as u8).collect();
+        let pages = content.len().div_ceil(BLOB_PAYLOAD) as u32;
+        let mut file = vec![0; 1 << 20];
+        let mut writer = Writer::new(5, KIND_BLOCK, geometry.ring(3), 9, pages, 1);
+        let mut put = |(offset, run): (u64, Vec<u8>)| {
+            file[offset as usize..offset as usize + run.len()].copy_from_slice(&run);
+        };
+        for part in content.chunks(777) {
+            writer.add(part);
+            writer.take_run().into_iter().for_each(&mut put);
+        }
+        writer.finish().into_iter().for_each(&mut put);
+        let check = |file: &[u8], offset: u32, len: u32| {
+            let bytes = Bytes(file.to_vec());
+            let (mut pages, mut out) = (Pages::new(&bytes, 5, geometry), Vec::new());
+            pages.bytes(9, 3, offset, len, &mut out).map(|()| out)
+        };
+        assert_eq!(check(&file, 0, 100_000).expect("whole"), content);
+        assert_eq!(check(&file, 4_000, 200).expect("whole"), content[4_000..4_200]);
+        let place = geometry.ring(4) as usize;
+        file[place + 100] ^= 1;
+        assert!(matches!(check(&file, 0, 10_000), Err(Fault::Damaged)));
+        assert!(check(&file, 0, 4_064).is_ok());
+        BlobHead { index: 1, block: 10, pages, opening: 1 }.page(5, KIND_BLOCK, &mut file[place..place + PAGE]);
+        assert!(matches!(check(&file, 0, 10_000), Err(Fault::Overwritten)));
+    }
+}

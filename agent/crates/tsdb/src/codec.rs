@@ -1,0 +1,401 @@
+//! One column of values as a byte stream, written and read a value at a time, bit-exact for every f64.
+//!
+//! A value that is a short decimal becomes an integer at the column's scale (84.5 is 845 at scale 1); what is
+//! written is the difference from a prediction. Both sides predict alike: the last value, or the last value plus
+//! the last change, whichever was cheaper lately; so no switch is ever written. Anything else is XORed with the
+//! value before. A value that comes as predicted is no byte at all in the journal and a counted run in a column.
+//!
+//! ```text
+//! 0x00..0x7f             zigzag difference 1..=128
+//! 0x80..0xbf b           zigzag difference 129..=16512, six bits and eight
+//! 0xc0..0xdf             1..=32 values as predicted (columns only; the last one of a column may still grow)
+//! 0xe0..0xe5 b...        zigzag difference in 3..=8 bytes
+//! 0xf0 s <token>         the scale is s from here on
+//! 0xf1 0 <token> | 0xf1 1 zigzag <token>    no start timestamp from here on | it moved by so much
+//! 0xf8 lead<<4|len b...  XOR with the value before: zero bytes in front, then len bytes, zeros behind
+//! 0xf9 len b...          a native histogram (`histogram.rs`)
+//! ```
+//! It does not pack bits: that, and pages through zstd, is a later step behind the same two functions.
+
+use crate::wire::{Take, put_block, put_varint, put_zigzag, unzigzag, zigzag};
+
+/// The first token of a run of values as predicted.
+pub(crate) const RUN: u8 = 0xc0;
+/// The most values one run token counts.
+pub(crate) const RUN_MAX: u8 = 32;
+const WIDE: u8 = 0xe0;
+const SCALE: u8 = 0xf0;
+const START: u8 = 0xf1;
+const XOR: u8 = 0xf8;
+const HISTOGRAM: u8 = 0xf9;
+
+const SCALE_MAX: u8 = 15;
+/// Integers above this are not all exact as f64, so a scaled one might not come back.
+const SCALED_MAX: i64 = 1 << 53;
+const NO_START: i64 = i64::MIN;
+const POW10: [f64; SCALE_MAX as usize + 1] =
+    [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+
+/// What both sides know after so many values.
+#[derive(Debug, Clone)]
+pub(crate) struct State {
+    bits: u64,
+    last: i64,
+    change: i64,
+    start: i64,
+    cost_of_last: u16,
+    cost_of_change: u16,
+    scale: u8,
+    raw: bool,
+    /// How many values in a row found no scale: the search is long, so it is made less often then.
+    misses: u8,
+}
+
+/// One value as it is read.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Item<'a> {
+    Float(f64),
+    Histogram(&'a [u8]),
+}
+
+impl Default for State {
+    fn default() -> State {
+        State {
+            bits: 0,
+            last: 0,
+            change: 0,
+            start: NO_START,
+            cost_of_last: 0,
+            cost_of_change: 0,
+            scale: 0,
+            raw: false,
+            misses: 0,
+        }
+    }
+}
+
+impl State {
+    /// Writes a float; returns false, and writes nothing, when it is as predicted.
+    pub fn put_float(&mut self, value: f64, start: Option<i64>, out: &mut Vec<u8>) -> bool {
+        let moved = self.put_start(start, out);
+        let bits = value.to_bits();
+        if !moved && bits == self.predicted_bits() {
+            self.believe();
+            return false;
+        }
+        match self.scaled(value) {
+            Some((scale, scaled)) => {
+                if scale != self.scale {
+                    out.extend_from_slice(&[SCALE, scale]);
+                    self.rescale(scale);
+                }
+                put_difference(out, zigzag(scaled.wrapping_sub(self.predicted_int())));
+                self.learn(scaled);
+                (self.bits, self.raw, self.misses) = (bits, false, 0);
+            }
+            None => {
+                put_xor(out, bits ^ self.bits);
+                (self.bits, self.raw) = (bits, true);
+                self.misses = self.misses.wrapping_add(1);
+            }
+        }
+        true
+    }
+
+    /// Writes a histogram's bytes.
+    pub fn put_histogram(&mut self, bytes: &[u8], start: Option<i64>, out: &mut Vec<u8>) {
+        self.put_start(start, out);
+        out.push(HISTOGRAM);
+        put_block(out, bytes);
+    }
+
+    /// Writes an integer; returns false, and writes nothing, when it is as predicted.
+    pub fn put_int(&mut self, value: i64, out: &mut Vec<u8>) -> bool {
+        let difference = zigzag(value.wrapping_sub(self.predicted_int()));
+        if difference != 0 {
+            put_difference(out, difference);
+        }
+        self.learn(value);
+        difference != 0
+    }
+
+    /// Returns the float that comes as predicted.
+    pub fn as_predicted(&mut self) -> f64 {
+        self.believe();
+        f64::from_bits(self.bits)
+    }
+
+    /// Returns the integer that comes as predicted.
+    pub fn int_as_predicted(&mut self) -> i64 {
+        self.learn(self.predicted_int());
+        self.last
+    }
+
+    /// Reads the token of one float or histogram.
+    pub fn take<'a>(&mut self, take: &mut Take<'a>) -> Option<Item<'a>> {
+        loop {
+            let tag = take.u8()?;
+            match tag {
+                SCALE => self.rescale(take.u8().filter(|scale| *scale <= SCALE_MAX)?),
+                START => self.take_start(take)?,
+                XOR => {
+                    self.bits ^= take_xor(take)?;
+                    self.raw = true;
+                    return Some(Item::Float(f64::from_bits(self.bits)));
+                }
+                HISTOGRAM => return Some(Item::Histogram(take.block()?)),
+                _ => {
+                    let scaled = self.predicted_int().wrapping_add(take_difference(tag, take)?);
+                    self.learn(scaled);
+                    (self.bits, self.raw) = (unscaled(scaled, self.scale).to_bits(), false);
+                    return Some(Item::Float(f64::from_bits(self.bits)));
+                }
+            }
+        }
+    }
+
+    /// Reads the token of one integer.
+    pub fn take_int(&mut self, take: &mut Take<'_>) -> Option<i64> {
+        let tag = take.u8()?;
+        let value = self.predicted_int().wrapping_add(take_difference(tag, take)?);
+        self.learn(value);
+        Some(value)
+    }
+
+    /// Returns the start timestamp in force.
+    pub fn start(&self) -> Option<i64> {
+        (self.start != NO_START).then_some(self.start)
+    }
+
+    /// Returns the last integer.
+    pub fn last_int(&self) -> i64 {
+        self.last
+    }
+
+    fn predicted_int(&self) -> i64 {
+        if self.cost_of_change < self.cost_of_last { self.last.wrapping_add(self.change) } else { self.last }
+    }
+
+    fn predicted_bits(&self) -> u64 {
+        let steady = self.raw || self.cost_of_change >= self.cost_of_last;
+        if steady { self.bits } else { unscaled(self.predicted_int(), self.scale).to_bits() }
+    }
+
+    fn believe(&mut self) {
+        self.bits = self.predicted_bits();
+        if !self.raw {
+            self.learn(self.predicted_int());
+        }
+    }
+
+    /// Takes note of an integer and of what each prediction would have cost, older ones counting less and less.
+    fn learn(&mut self, value: i64) {
+        let change = value.wrapping_sub(self.last);
+        let cost = |difference: i64| (64 - zigzag(difference).leading_zeros() as u16) * 16;
+        self.cost_of_last = self.cost_of_last - self.cost_of_last / 4 + cost(change);
+        self.cost_of_change = self.cost_of_change - self.cost_of_change / 4 + cost(change.wrapping_sub(self.change));
+        (self.last, self.change) = (value, change);
+    }
+
+    fn rescale(&mut self, scale: u8) {
+        let factor = |from: u8, to: u8| 10i64.pow(u32::from(to - from));
+        if scale > self.scale {
+            let by = factor(self.scale, scale);
+            (self.last, self.change) = (self.last.wrapping_mul(by), self.change.wrapping_mul(by));
+        } else {
+            let by = factor(scale, self.scale);
+            (self.last, self.change) = (self.last / by, self.change / by);
+        }
+        self.scale = scale;
+    }
+
+    fn scaled(&self, value: f64) -> Option<(u8, i64)> {
+        if let Some(scaled) = exactly(value, self.scale) {
+            return Some((self.scale, scaled));
+        }
+        if self.misses > 4 && !self.misses.is_multiple_of(16) {
+            return None;
+        }
+        (0..=SCALE_MAX).find_map(|scale| Some((scale, exactly(value, scale)?)))
+    }
+
+    fn put_start(&mut self, start: Option<i64>, out: &mut Vec<u8>) -> bool {
+        let start = start.unwrap_or(NO_START);
+        if start == self.start {
+            return false;
+        }
+        out.push(START);
+        if start == NO_START {
+            out.push(0);
+        } else {
+            out.push(1);
+            put_zigzag(out, start.wrapping_sub(self.start));
+        }
+        self.start = start;
+        true
+    }
+
+    fn take_start(&mut self, take: &mut Take<'_>) -> Option<()> {
+        self.start = match take.u8()? {
+            0 => NO_START,
+            1 => self.start.wrapping_add(take.zigzag()?),
+            _ => return None,
+        };
+        Some(())
+    }
+}
+
+/// Returns the integer that is this value at this scale, where dividing brings back the very same bits.
+fn exactly(value: f64, scale: u8) -> Option<i64> {
+    let scaled = if scale == 0 {
+        value as i64
+    } else {
+        let wide = value * POW10[scale as usize];
+        let scaled = (wide + if wide < 0.0 { -0.5 } else { 0.5 }) as i64;
+        if scaled.unsigned_abs() > SCALED_MAX as u64 {
+            return None;
+        }
+        scaled
+    };
+    (unscaled(scaled, scale).to_bits() == value.to_bits()).then_some(scaled)
+}
+
+fn unscaled(scaled: i64, scale: u8) -> f64 {
+    if scale == 0 { scaled as f64 } else { scaled as f64 / POW10[scale as usize] }
+}
+
+fn put_difference(out: &mut Vec<u8>, difference: u64) {
+    match difference {
+        1..=128 => out.push(difference as u8 - 1),
+        129..=16_512 => {
+            let rest = difference - 129;
+            out.extend_from_slice(&[0x80 | (rest >> 8) as u8, rest as u8]);
+        }
+        _ => {
+            let bytes = (8 - difference.leading_zeros() as usize / 8).max(3);
+            out.push(WIDE | (bytes as u8 - 3));
+            out.extend_from_slice(&difference.to_le_bytes()[..bytes]);
+        }
+    }
+}
+
+fn take_difference(tag: u8, take: &mut Take<'_>) -> Option<i64> {
+    let difference = match tag {
+        0..=0x7f => u64::from(tag) + 1,
+        0x80..=0xbf => (u64::from(tag & 0x3f) << 8 | u64::from(take.u8()?)) + 129,
+        0xe0..=0xe5 => {
+            let bytes = take.bytes(usize::from(tag - WIDE) + 3)?;
+            bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte))
+        }
+        _ => return None,
+    };
+    Some(unzigzag(difference))
+}
+
+fn put_xor(out: &mut Vec<u8>, xor: u64) {
+    let lead = (xor.leading_zeros() / 8).min(7) as usize;
+    let len = (8 - lead) - (xor.trailing_zeros() as usize / 8).min(8 - lead);
+    out.extend_from_slice(&[XOR, (lead << 4 | len) as u8]);
+    out.extend_from_slice(&xor.to_be_bytes()[lead..lead + len]);
+}
+
+fn take_xor(take: &mut Take<'_>) -> Option<u64> {
+    let form = take.u8()?;
+    let (lead, len) = (usize::from(form >> 4), usize::from(form & 15));
+    let mut bytes = [0; 8];
+    bytes.get_mut(lead..lead + len)?.copy_from_slice(take.bytes(len)?);
+    Some(u64::from_be_bytes(bytes))
+}
+
+/// Reads a column from its start or goes on where it stopped, also when the column has grown since.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ColumnReader {
+    state: State,
+    /// The offset in the column of the next token, or of a run that is not used up.
+    at: usize,
+    used: u8,
+}
+
+impl ColumnReader {
+    /// Returns the next float or histogram of a column, whose bytes are given from offset `from` on.
+    pub fn next<'a>(&mut self, column: &'a [u8], from: usize) -> Option<Item<'a>> {
+        if self.in_run(column, from)? {
+            return Some(Item::Float(self.state.as_predicted()));
+        }
+        let mut take = Take::new(column.get(self.at - from..)?);
+        let before = take.rest.len();
+        let mut state = self.state.clone();
+        let item = state.take(&mut take)?;
+        (self.state, self.at) = (state, self.at + before - take.rest.len());
+        Some(item)
+    }
+
+    /// Returns the next integer of a column.
+    pub fn next_int(&mut self, column: &[u8], from: usize) -> Option<i64> {
+        if self.in_run(column, from)? {
+            return Some(self.state.int_as_predicted());
+        }
+        let mut take = Take::new(column.get(self.at - from..)?);
+        let before = take.rest.len();
+        let value = self.state.take_int(&mut take)?;
+        self.at += before - take.rest.len();
+        Some(value)
+    }
+
+    /// Returns the start timestamp of the value read last.
+    pub fn start(&self) -> Option<i64> {
+        self.state.start()
+    }
+
+    /// Returns the offset from which bytes are still needed.
+    pub fn at(&self) -> usize {
+        self.at
+    }
+
+    fn in_run(&mut self, column: &[u8], from: usize) -> Option<bool> {
+        loop {
+            let tag = *column.get(self.at.checked_sub(from)?)?;
+            if !(RUN..RUN + RUN_MAX).contains(&tag) {
+                return Some(false);
+            }
+            if self.used <= tag - RUN {
+                self.used += 1;
+                return Some(true);
+            }
+            (self.used, self.at) = (0, self.at + 1);
+        }
+    }
+}
+
+/// Writes how often a shape's columns follow each other: pairs of (first, count).
+pub(crate) fn put_runs(out: &mut Vec<u8>, columns: &[u32]) {
+    put_varint(out, columns.len() as u64);
+    let (mut at, mut expected) = (0, 0i64);
+    while at < columns.len() {
+        let first = columns[at];
+        let count = columns[at..].iter().zip(first..).take_while(|(a, b)| **a == *b).count();
+        put_zigzag(out, i64::from(first) - expected);
+        put_varint(out, count as u64);
+        at += count;
+        expected = i64::from(first) + count as i64;
+    }
+}
+
+/// Reads what [`put_runs`] wrote; every column is below `columns`, and there are at most as many as that.
+pub(crate) fn take_runs(take: &mut Take<'_>, columns: u32) -> Option<Vec<u32>> {
+    let total = usize::try_from(take.varint()?).ok().filter(|total| *total <= columns as usize)?;
+    let mut out = Vec::with_capacity(total);
+    let mut expected = 0i64;
+    while out.len() < total {
+        let first = u32::try_from(expected.checked_add(take.zigzag()?)?).ok()?;
+        let count = take.varint32().filter(|count| *count > 0 && out.len() + *count as usize <= total)?;
+        let end = first.checked_add(count).filter(|end| *end <= columns)?;
+        out.extend(first..end);
+        expected = i64::from(end);
+    }
+    Some(out)
+}
+
+#[cfg(test)]
+#[path = "codec_tests.rs"]
+mod tests;

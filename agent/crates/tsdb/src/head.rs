@@ -1,0 +1,413 @@
+//! The open block: columns that grow in memory, and the records that let them grow again after a restart.
+//!
+//! A source's rows share one column of ticks; a shape says which columns, in which order, one row of a source has.
+//! Every sample is coded once: the token goes to the column and to the journal's record, and a sample that comes as
+//! predicted is a bit in the record and a count in the column. So replaying a record is reading values with the
+//! column's own state and appending them again.
+//!
+//! The head knows nothing of pages, disks or clocks. `index.rs` describes it to readers as if it were a sealed block.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use model::{Histogram, RowId};
+
+use crate::arena::{Arena, Stream};
+use crate::codec::{Item, State, put_runs, take_runs};
+use crate::histogram;
+use crate::record::{Kind, put};
+use crate::wire::{Take, put_labels, put_u32, put_u64, put_varint, put_zigzag};
+
+/// Rows from `first` on are numbered from `id` on and were read in `epoch`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub first: u32,
+    pub id: RowId,
+    pub epoch: u32,
+    pub tick_min: i64,
+    pub tick_max: i64,
+}
+
+/// An integer column.
+#[derive(Default, Clone)]
+pub(crate) struct Ints {
+    pub state: State,
+    pub stream: Stream,
+}
+
+pub(crate) struct Source {
+    pub rows: u32,
+    pub tick: Ints,
+    /// The first row's number within the block.
+    pub base: Ints,
+    pub shape: Ints,
+    pub shapes: Vec<Arc<[u32]>>,
+}
+
+pub(crate) struct Column {
+    pub series: u32,
+    pub source: u32,
+    pub state: State,
+    pub values: Stream,
+    pub times: Option<Box<Ints>>,
+}
+
+/// One sample on its way in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Input<'a> {
+    pub value: InputValue<'a>,
+    /// Its own time, for a column that has its own times.
+    pub at: i64,
+    pub start: Option<i64>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum InputValue<'a> {
+    Float(f64),
+    Histogram(&'a Histogram),
+    /// Already coded, when a record is replayed.
+    Coded(&'a [u8]),
+}
+
+/// The open block, or one that is frozen until it is on the medium.
+pub(crate) struct Head {
+    pub block: u64,
+    pub arena: Arena,
+    pub spans: Vec<Span>,
+    pub sources: Vec<Source>,
+    pub columns: Vec<Column>,
+    /// How many rows there are.
+    pub rows: u32,
+    /// The series table as it will stand in the sealed block, and how many series it has.
+    pub table: Vec<u8>,
+    pub table_series: u32,
+    pub private_min: i64,
+    pub private_max: i64,
+    series: HashSet<u32>,
+    lookup: HashMap<(u32, u32, bool), u32>,
+    by_id: HashMap<u32, u32>,
+    last_labels: Vec<u8>,
+    last_series: i64,
+    stream_bytes: usize,
+    shape_bytes: usize,
+    payload: Vec<u8>,
+    token: Vec<u8>,
+    coded: Vec<u8>,
+}
+
+impl Head {
+    pub fn new(block: u64, mut arena: Arena) -> Head {
+        arena.clear();
+        Head {
+            block,
+            arena,
+            spans: Vec::new(),
+            sources: Vec::new(),
+            columns: Vec::new(),
+            rows: 0,
+            table: Vec::new(),
+            table_series: 0,
+            private_min: i64::MAX,
+            private_max: i64::MIN,
+            series: HashSet::new(),
+            lookup: HashMap::new(),
+            by_id: HashMap::new(),
+            last_labels: Vec::new(),
+            last_series: -1,
+            stream_bytes: 0,
+            shape_bytes: 0,
+            payload: Vec::new(),
+            token: Vec::new(),
+            coded: Vec::new(),
+        }
+    }
+
+    /// Returns at most how many bytes the sealed block will have.
+    pub fn sealed_bytes(&self) -> usize {
+        let fixed = 256 + self.spans.len() * 64 + self.sources.len() * 64 + self.columns.len() * 24;
+        fixed + self.table.len() + self.shape_bytes + self.stream_bytes
+    }
+
+    /// Returns how many bytes the columns have.
+    pub fn stream_bytes(&self) -> usize {
+        self.stream_bytes
+    }
+
+    /// Returns about how much memory the block takes.
+    pub fn memory_bytes(&self) -> usize {
+        let columns = self.columns.len() * (size_of::<Column>() + 40);
+        self.arena.bytes() + self.table.len() + columns + self.shape_bytes * 4
+    }
+
+    /// Returns the id of the newest row.
+    pub fn newest(&self) -> Option<RowId> {
+        let span = self.spans.iter().rev().find(|span| span.first < self.rows)?;
+        Some(span.id.plus(u64::from(self.rows - span.first - 1)))
+    }
+
+    /// Returns the id that the next row of the span in force gets.
+    pub fn next_id(&self) -> Option<RowId> {
+        self.spans.last().map(|span| span.id.plus(u64::from(self.rows - span.first)))
+    }
+
+    /// Begins a span.
+    pub fn span(&mut self, id: RowId, epoch: u32, out: &mut Vec<u8>) {
+        self.payload.clear();
+        put_u32(&mut self.payload, id.opening);
+        put_u64(&mut self.payload, id.n);
+        put_u32(&mut self.payload, epoch);
+        put(out, Kind::Span, &self.payload);
+        let span = Span { first: self.rows, id, epoch, tick_min: i64::MAX, tick_max: i64::MIN };
+        match self.spans.last_mut() {
+            Some(last) if last.first == self.rows => *last = span,
+            _ => self.spans.push(span),
+        }
+    }
+
+    /// Puts a series into the block's table, unless it is there.
+    pub fn series(&mut self, series: u32, packed: &[u8], out: &mut Vec<u8>) {
+        if !self.series.insert(series) {
+            return;
+        }
+        let start = self.table.len();
+        put_zigzag(&mut self.table, i64::from(series) - self.last_series - 1);
+        put_labels(&mut self.table, &mut self.last_labels, packed);
+        self.last_series = i64::from(series);
+        self.table_series += 1;
+        put(out, Kind::Series, &self.table[start..]);
+    }
+
+    /// Returns a source's place, made when it is new.
+    pub fn source(&mut self, id: u32, out: &mut Vec<u8>) -> u32 {
+        if let Some(found) = self.by_id.get(&id) {
+            return *found;
+        }
+        self.payload.clear();
+        put_varint(&mut self.payload, u64::from(id));
+        put(out, Kind::Source, &self.payload);
+        let place = self.sources.len() as u32;
+        self.sources.push(Source {
+            rows: 0,
+            tick: Ints::default(),
+            base: Ints::default(),
+            shape: Ints::default(),
+            shapes: Vec::new(),
+        });
+        self.by_id.insert(id, place);
+        place
+    }
+
+    /// Returns the place of a source's column for a series in the table, made when it is new.
+    pub fn column(&mut self, source: u32, series: u32, own_times: bool, out: &mut Vec<u8>) -> u32 {
+        if let Some(found) = self.lookup.get(&(source, series, own_times)) {
+            return *found;
+        }
+        self.payload.clear();
+        put_varint(&mut self.payload, u64::from(source));
+        put_varint(&mut self.payload, u64::from(series) << 1 | u64::from(own_times));
+        put(out, Kind::Column, &self.payload);
+        let place = self.columns.len() as u32;
+        let times = own_times.then(Box::default);
+        self.columns.push(Column { series, source, state: State::default(), values: Stream::default(), times });
+        self.lookup.insert((source, series, own_times), place);
+        place
+    }
+
+    /// Returns the place of a source's shape, made when it is new.
+    pub fn shape(&mut self, source: u32, columns: &[u32], out: &mut Vec<u8>) -> u32 {
+        let shapes = &mut self.sources[source as usize].shapes;
+        if let Some(found) = shapes.iter().position(|shape| **shape == *columns) {
+            return found as u32;
+        }
+        self.payload.clear();
+        put_varint(&mut self.payload, u64::from(source));
+        put_runs(&mut self.payload, columns);
+        put(out, Kind::Shape, &self.payload);
+        self.shape_bytes += self.payload.len();
+        shapes.push(columns.into());
+        shapes.len() as u32 - 1
+    }
+
+    /// Appends one row of a source: a sample for each column of the shape, in its order.
+    pub fn append<'a>(
+        &mut self,
+        source: u32,
+        shape: u32,
+        tick: i64,
+        inputs: &mut dyn Iterator<Item = Input<'a>>,
+        out: &mut Vec<u8>,
+    ) {
+        let Head { sources, columns, arena, payload, token, coded, .. } = self;
+        let row = &mut sources[source as usize];
+        let place = row.shapes[shape as usize].clone();
+        payload.clear();
+        put_varint(payload, u64::from(source));
+        put_varint(payload, u64::from(shape));
+        put_zigzag(payload, tick.wrapping_sub(row.tick.state.last_int()));
+        let slots = place.iter().map(|at| if columns[*at as usize].times.is_some() { 2 } else { 1 }).sum::<usize>();
+        let (bits, mut slot) = (payload.len(), 0);
+        payload.resize(bits + slots.div_ceil(8), 0);
+        let mut grown = 0;
+        for (at, input) in place.iter().zip(inputs) {
+            let column = &mut columns[*at as usize];
+            let before = column.values.len();
+            token.clear();
+            let coded_here = column.put(input, token, coded);
+            settle(&mut column.values, arena, coded_here, token, payload, bits, &mut slot);
+            grown += column.values.len() - before;
+            if let Some(times) = &mut column.times {
+                let before = times.stream.len();
+                token.clear();
+                let coded_here = times.state.put_int(input.at, token);
+                settle(&mut times.stream, arena, coded_here, token, payload, bits, &mut slot);
+                grown += times.stream.len() - before;
+                self.private_min = self.private_min.min(input.at);
+                self.private_max = self.private_max.max(input.at);
+            }
+        }
+        put(out, Kind::Row, payload);
+        for (ints, value) in
+            [(&mut row.tick, tick), (&mut row.base, i64::from(self.rows)), (&mut row.shape, i64::from(shape))]
+        {
+            let before = ints.stream.len();
+            token.clear();
+            if ints.state.put_int(value, token) {
+                ints.stream.push(arena, token);
+            } else {
+                ints.stream.push_predicted(arena);
+            }
+            grown += ints.stream.len() - before;
+        }
+        row.rows += 1;
+        self.stream_bytes += grown;
+        self.rows += place.len() as u32;
+        if let Some(span) = self.spans.last_mut() {
+            span.tick_min = span.tick_min.min(tick);
+            span.tick_max = span.tick_max.max(tick);
+        }
+    }
+
+    /// Does again what a record of the kinds written here says; `None` when it cannot be one of ours.
+    ///
+    /// The label set of a new series is left in `labels`; whoever keeps the index of series takes it from there.
+    pub fn replay(&mut self, kind: Kind, payload: &[u8], labels: &mut Vec<u8>) -> Option<Replayed> {
+        let take = &mut Take::new(payload);
+        let out = &mut Vec::new();
+        match kind {
+            Kind::Span => {
+                let id = RowId { opening: take.u32()?, n: take.u64()? };
+                self.span(id, take.u32()?, out);
+            }
+            Kind::Series => {
+                let series = u32::try_from(self.last_series.checked_add(1)?.checked_add(take.zigzag()?)?).ok()?;
+                labels.clone_from(&self.last_labels);
+                take.labels(labels)?;
+                self.series(series, labels, out);
+                return Some(Replayed::Series(series));
+            }
+            Kind::Source => {
+                let id = take.varint32()?;
+                self.source(id, out);
+            }
+            Kind::Column => {
+                let source = take.varint32().filter(|source| (*source as usize) < self.sources.len())?;
+                let packed = take.varint()?;
+                let series = u32::try_from(packed >> 1).ok().filter(|series| self.series.contains(series))?;
+                self.column(source, series, packed & 1 == 1, out);
+            }
+            Kind::Shape => {
+                let source = take.varint32().filter(|source| (*source as usize) < self.sources.len())?;
+                let columns = take_runs(take, self.columns.len() as u32)?;
+                self.shape(source, &columns, out);
+            }
+            Kind::Row => {
+                self.replay_row(take)?;
+                return Some(Replayed::Row);
+            }
+            _ => return None,
+        }
+        Some(Replayed::Other)
+    }
+
+    fn replay_row(&mut self, take: &mut Take<'_>) -> Option<()> {
+        let (source, shape) = (take.varint32()?, take.varint32()?);
+        self.spans.last()?;
+        let row = self.sources.get(source as usize)?;
+        let place = row.shapes.get(shape as usize)?.clone();
+        let tick = row.tick.state.last_int().wrapping_add(take.zigzag()?);
+        let slots =
+            place.iter().map(|at| if self.columns[*at as usize].times.is_some() { 2 } else { 1 }).sum::<usize>();
+        let bits = take.bytes(slots.div_ceil(8))?;
+        let mut slot = 0;
+        let mut inputs = Vec::with_capacity(place.len());
+        for at in place.iter() {
+            let column = &self.columns[*at as usize];
+            let mut state = column.state.clone();
+            let value = if take_bit(bits, &mut slot) {
+                match state.take(take)? {
+                    Item::Float(value) => InputValue::Float(value),
+                    Item::Histogram(coded) => InputValue::Coded(coded),
+                }
+            } else {
+                InputValue::Float(state.as_predicted())
+            };
+            let at = match &column.times {
+                Some(times) => {
+                    let mut state = times.state.clone();
+                    if take_bit(bits, &mut slot) { state.take_int(take)? } else { state.int_as_predicted() }
+                }
+                None => 0,
+            };
+            inputs.push(Input { value, at, start: state.start() });
+        }
+        self.append(source, shape, tick, &mut inputs.into_iter(), &mut Vec::new());
+        Some(())
+    }
+}
+
+/// What a replayed record was.
+pub(crate) enum Replayed {
+    Series(u32),
+    Row,
+    Other,
+}
+
+impl Column {
+    fn put(&mut self, input: Input<'_>, token: &mut Vec<u8>, coded: &mut Vec<u8>) -> bool {
+        match input.value {
+            InputValue::Float(value) => return self.state.put_float(value, input.start, token),
+            InputValue::Coded(bytes) => self.state.put_histogram(bytes, input.start, token),
+            InputValue::Histogram(histogram) => {
+                coded.clear();
+                histogram::put(coded, histogram);
+                self.state.put_histogram(coded, input.start, token);
+            }
+        }
+        true
+    }
+}
+
+fn settle(
+    stream: &mut Stream,
+    arena: &mut Arena,
+    coded: bool,
+    token: &[u8],
+    payload: &mut Vec<u8>,
+    bits: usize,
+    slot: &mut usize,
+) {
+    if coded {
+        stream.push(arena, token);
+        payload[bits + *slot / 8] |= 1 << (*slot % 8);
+        payload.extend_from_slice(token);
+    } else {
+        stream.push_predicted(arena);
+    }
+    *slot += 1;
+}
+
+fn take_bit(bits: &[u8], slot: &mut usize) -> bool {
+    let set = bits[*slot / 8] >> (*slot % 8) & 1 == 1;
+    *slot += 1;
+    set
+}

@@ -1,0 +1,245 @@
+//! What a reader needs to know of one block to find its way to the values: the same for the open block in memory
+//! and for a sealed one on the medium. Also the bytes of it, as they stand at the front of a sealed block.
+//!
+//! ```text
+//! meta    = index bytes u32, table bytes u32, series u32, rows u32, first and end id (u32 u64)x2,
+//!           oldest and newest time i64 i64, first and last epoch u32 u32, index, table of series
+//! index   = spans: count, then each (first varint, opening, n, epoch, ticks, the epoch's entry as sealed)
+//!           sources: count, then each (id, rows, bytes of ticks, bases, shapes; count of shapes, each as runs)
+//!           columns: count, then each (source, series << 1 | own times, bytes of values, bytes of times if own)
+//! streams = the sources' and then the columns' bytes, in that order, without gaps
+//! ```
+
+use std::sync::Arc;
+
+use model::RowId;
+
+use crate::codec::{put_runs, take_runs};
+use crate::epochs::Epoch;
+use crate::head::{Head, Span};
+use crate::wire::{Take, put_i64, put_u32, put_u64, put_varint, put_zigzag};
+
+/// The bytes before the index.
+pub(crate) const META_HEAD: usize = 64;
+
+/// Where a stream lies behind the block's meta, and how long it is. The open block has lengths only.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub offset: u32,
+    pub len: u32,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct SourceIndex {
+    pub rows: u32,
+    pub tick: Place,
+    pub base: Place,
+    pub shape: Place,
+    pub shapes: Vec<Arc<[u32]>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ColumnIndex {
+    pub series: u32,
+    pub source: u32,
+    pub values: Place,
+    pub times: Option<Place>,
+}
+
+/// The index of one block.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct BlockIndex {
+    /// Each with its epoch's entry as it was when the block was sealed.
+    pub spans: Vec<(Span, Option<Epoch>)>,
+    pub sources: Vec<SourceIndex>,
+    pub columns: Vec<ColumnIndex>,
+    pub rows: u32,
+}
+
+/// One of a block's streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Which {
+    Tick(u32),
+    Base(u32),
+    Shape(u32),
+    Values(u32),
+    Times(u32),
+}
+
+impl BlockIndex {
+    /// Returns where a stream lies.
+    pub fn place(&self, which: Which) -> Place {
+        match which {
+            Which::Tick(source) => self.sources[source as usize].tick,
+            Which::Base(source) => self.sources[source as usize].base,
+            Which::Shape(source) => self.sources[source as usize].shape,
+            Which::Values(column) => self.columns[column as usize].values,
+            Which::Times(column) => self.columns[column as usize].times.unwrap_or_default(),
+        }
+    }
+
+    /// Returns the span a row of the block belongs to.
+    pub fn span(&self, row: u32) -> Option<&(Span, Option<Epoch>)> {
+        let at = self.spans.partition_point(|(span, _)| span.first <= row);
+        at.checked_sub(1).map(|at| &self.spans[at])
+    }
+
+    /// Returns a row's id.
+    pub fn id(&self, row: u32) -> Option<RowId> {
+        self.span(row).map(|(span, _)| span.id.plus(u64::from(row - span.first)))
+    }
+
+    /// Returns every stream in the order in which they lie.
+    pub fn streams(&self) -> impl Iterator<Item = Which> + '_ {
+        let sources = (0..self.sources.len() as u32).flat_map(|s| [Which::Tick(s), Which::Base(s), Which::Shape(s)]);
+        let columns = self.columns.iter().zip(0..).flat_map(|(column, at)| {
+            [Some(Which::Values(at)), column.times.map(|_| Which::Times(at))].into_iter().flatten()
+        });
+        sources.chain(columns)
+    }
+
+    /// Appends the index as a sealed block has it.
+    pub fn put(&self, out: &mut Vec<u8>) {
+        put_varint(out, self.spans.len() as u64);
+        for (span, epoch) in &self.spans {
+            put_varint(out, u64::from(span.first));
+            put_u32(out, span.id.opening);
+            put_u64(out, span.id.n);
+            put_u32(out, span.epoch);
+            put_zigzag(out, span.tick_min);
+            put_zigzag(out, span.tick_max);
+            out.push(u8::from(epoch.is_some()));
+            epoch.iter().for_each(|epoch| epoch.put(out));
+        }
+        put_varint(out, self.sources.len() as u64);
+        for source in &self.sources {
+            for number in [source.rows, source.tick.len, source.base.len, source.shape.len] {
+                put_varint(out, u64::from(number));
+            }
+        }
+        put_varint(out, self.columns.len() as u64);
+        for column in &self.columns {
+            put_varint(out, u64::from(column.source));
+            put_varint(out, u64::from(column.series) << 1 | u64::from(column.times.is_some()));
+            put_varint(out, u64::from(column.values.len));
+            column.times.iter().for_each(|times| put_varint(out, u64::from(times.len)));
+        }
+        for source in &self.sources {
+            put_varint(out, source.shapes.len() as u64);
+            source.shapes.iter().for_each(|shape| put_runs(out, shape));
+        }
+    }
+
+    /// Reads what [`BlockIndex::put`] wrote; streams begin at offset `from` of the block.
+    pub fn take(take: &mut Take<'_>, rows: u32, from: u32) -> Option<BlockIndex> {
+        let mut index = BlockIndex { rows, ..BlockIndex::default() };
+        for _ in 0..take.count()? {
+            let first = take.varint32()?;
+            let id = RowId { opening: take.u32()?, n: take.u64()? };
+            let (epoch, tick_min, tick_max) = (take.u32()?, take.zigzag()?, take.zigzag()?);
+            let entry = if take.u8()? == 1 { Some(Epoch::take(take)?) } else { None };
+            index.spans.push((Span { first, id, epoch, tick_min, tick_max }, entry));
+        }
+        let mut end = from;
+        let mut place = |len: u32| {
+            let place = Place { offset: end, len };
+            end = end.checked_add(len)?;
+            Some(place)
+        };
+        for _ in 0..take.count()? {
+            let rows = take.varint32()?;
+            let mut next = || place(take.varint32()?);
+            let (tick, base, shape) = (next()?, next()?, next()?);
+            index.sources.push(SourceIndex { rows, tick, base, shape, shapes: Vec::new() });
+        }
+        for _ in 0..take.count()? {
+            let source = take.varint32().filter(|source| (*source as usize) < index.sources.len())?;
+            let packed = take.varint()?;
+            let series = u32::try_from(packed >> 1).ok()?;
+            let values = place(take.varint32()?)?;
+            let times = if packed & 1 == 1 { Some(place(take.varint32()?)?) } else { None };
+            index.columns.push(ColumnIndex { series, source, values, times });
+        }
+        for source in &mut index.sources {
+            for _ in 0..take.count()? {
+                source.shapes.push(take_runs(take, index.columns.len() as u32)?.into());
+            }
+        }
+        Some(index)
+    }
+
+    /// Describes the open block.
+    pub fn of(head: &Head, epoch: &dyn Fn(u32) -> Option<Epoch>) -> BlockIndex {
+        let mut end = 0u32;
+        let mut place = |len: usize| {
+            let place = Place { offset: end, len: len as u32 };
+            end = end.wrapping_add(len as u32);
+            place
+        };
+        let source = |source: &crate::head::Source, place: &mut dyn FnMut(usize) -> Place| SourceIndex {
+            rows: source.rows,
+            tick: place(source.tick.stream.len()),
+            base: place(source.base.stream.len()),
+            shape: place(source.shape.stream.len()),
+            shapes: source.shapes.clone(),
+        };
+        let column = |column: &crate::head::Column, place: &mut dyn FnMut(usize) -> Place| ColumnIndex {
+            series: column.series,
+            source: column.source,
+            values: place(column.values.len()),
+            times: column.times.as_ref().map(|times| place(times.stream.len())),
+        };
+        BlockIndex {
+            spans: head.spans.iter().map(|span| (*span, epoch(span.epoch))).collect(),
+            sources: head.sources.iter().map(|s| source(s, &mut place)).collect(),
+            columns: head.columns.iter().map(|c| column(c, &mut place)).collect(),
+            rows: head.rows,
+        }
+    }
+}
+
+/// What stands before a sealed block's index: enough to keep the block in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Meta {
+    pub index_bytes: u32,
+    pub table_bytes: u32,
+    pub series: u32,
+    pub rows: u32,
+    pub first: RowId,
+    pub end: RowId,
+    pub epochs: (u32, u32),
+    pub oldest: i64,
+    pub newest: i64,
+}
+
+impl Meta {
+    pub fn put(&self, out: &mut Vec<u8>) {
+        for number in [self.index_bytes, self.table_bytes, self.series, self.rows] {
+            put_u32(out, number);
+        }
+        for id in [self.first, self.end] {
+            put_u32(out, id.opening);
+            put_u64(out, id.n);
+        }
+        put_i64(out, self.oldest);
+        put_i64(out, self.newest);
+        put_u32(out, self.epochs.0);
+        put_u32(out, self.epochs.1);
+        out.resize(META_HEAD, 0);
+    }
+
+    pub fn take(bytes: &[u8]) -> Option<Meta> {
+        let take = &mut Take::new(bytes.get(..META_HEAD)?);
+        let [index_bytes, table_bytes, series, rows] = [take.u32()?, take.u32()?, take.u32()?, take.u32()?];
+        let first = RowId { opening: take.u32()?, n: take.u64()? };
+        let end = RowId { opening: take.u32()?, n: take.u64()? };
+        let (oldest, newest) = (take.i64()?, take.i64()?);
+        let epochs = (take.u32()?, take.u32()?);
+        Some(Meta { index_bytes, table_bytes, series, rows, first, end, epochs, oldest, newest })
+    }
+
+    /// Returns the bytes before the streams.
+    pub fn bytes(&self) -> Option<u32> {
+        (META_HEAD as u32).checked_add(self.index_bytes)?.checked_add(self.table_bytes)
+    }
+}

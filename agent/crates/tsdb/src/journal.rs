@@ -1,0 +1,202 @@
+//! From records to journal pages: what is pending, what is on its way, what is certain.
+//!
+//! Records of a block form one stream of bytes with a running checksum. At the end of a sync interval what is
+//! pending is cut into fresh pages, each of which says where in the stream it belongs and what the checksum was
+//! there; a page that was synced is never written again until its block is sealed. When a write or the sync fails,
+//! the same bytes go to fresh pages next time: reading back proves nothing. Pages are numbered without end; the
+//! number modulo the size of the area is the place.
+//!
+//! When the area is full, or more is pending than `pending_max`, journalling of the block is given up: its rows go on
+//! in memory and are certain when the block is sealed.
+
+use crate::crc::extend;
+use crate::layout::{Geometry, JOURNAL_PAYLOAD, JournalHead, PAGE};
+
+/// Bytes of one block's stream that are not certain yet.
+#[derive(Debug, Clone, Copy)]
+struct Piece {
+    block: u64,
+    /// Where in the stream the piece begins, and the checksum there.
+    offset: u32,
+    prior: u32,
+    bytes: usize,
+}
+
+pub(crate) struct Journal {
+    file: u32,
+    opening: u32,
+    geometry: Geometry,
+    pending: Vec<u8>,
+    pieces: Vec<Piece>,
+    pending_max: usize,
+    /// The stream of the open block: its length and checksum.
+    block: u64,
+    offset: u32,
+    crc: u32,
+    given_up: bool,
+    next_seq: u64,
+    synced: u64,
+    /// The first page of each block whose pages are still needed.
+    needed: Vec<(u64, u64)>,
+    /// How many pending bytes are on their way, and the last page they are in.
+    in_flight: Option<(usize, u64)>,
+}
+
+/// Returns the checksum that a block's stream begins with.
+pub(crate) fn seed(file: u32, block: u64) -> u32 {
+    extend(file, &block.to_le_bytes())
+}
+
+impl Journal {
+    pub fn new(file: u32, opening: u32, geometry: Geometry, next_seq: u64, synced: u64) -> Journal {
+        let pending_max = (geometry.journal_pages as usize * PAGE / 2).min(1 << 20);
+        Journal {
+            file,
+            opening,
+            geometry,
+            pending: Vec::new(),
+            pieces: Vec::new(),
+            pending_max,
+            block: 0,
+            offset: 0,
+            crc: 0,
+            given_up: false,
+            next_seq,
+            synced,
+            needed: Vec::new(),
+            in_flight: None,
+        }
+    }
+
+    /// Begins the stream of a block.
+    pub fn begin(&mut self, block: u64) {
+        (self.block, self.offset, self.crc) = (block, 0, seed(self.file, block));
+        if self.given_up {
+            self.given_up = false;
+            self.pieces.clear();
+            self.pending.clear();
+            self.in_flight = None;
+        }
+        self.pieces.push(Piece { block, offset: 0, prior: self.crc, bytes: 0 });
+    }
+
+    /// Goes on with a block's stream that was recovered up to here; `unsure` are its last bytes, of which it is not
+    /// certain that they are on the medium, and `first_seq` its first page.
+    pub fn resume(&mut self, block: u64, (offset, crc): (u32, u32), unsure: &[u8], prior: u32, first_seq: Option<u64>) {
+        (self.block, self.offset, self.crc) = (block, offset, crc);
+        self.needed.extend(first_seq.map(|seq| (block, seq)));
+        self.pieces.push(Piece { block, offset: offset - unsure.len() as u32, prior, bytes: unsure.len() });
+        self.pending.extend_from_slice(unsure);
+    }
+
+    /// Returns the open stream's length and checksum.
+    pub fn position(&self) -> (u32, u32) {
+        (self.offset, self.crc)
+    }
+
+    /// Adds records to the open block's stream; answers whether they will be written.
+    pub fn add(&mut self, records: &[u8]) -> bool {
+        self.crc = extend(self.crc, records);
+        self.offset += records.len() as u32;
+        if self.given_up || self.pending.len() + records.len() > self.pending_max.max(records.len()) {
+            self.given_up = true;
+            return false;
+        }
+        self.pending.extend_from_slice(records);
+        if let Some(piece) = self.pieces.last_mut() {
+            piece.bytes += records.len();
+        }
+        true
+    }
+
+    /// Returns whether the open block's journal was given up, so that sealing is what makes it certain.
+    pub fn given_up(&self) -> bool {
+        self.given_up
+    }
+
+    pub fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Returns how many pages of the area are taken.
+    pub fn pages_used(&self) -> u64 {
+        self.needed.first().map_or(0, |(_, first)| self.next_seq - first)
+    }
+
+    /// Cuts what is pending into fresh pages and hands them over as (offset in the file, bytes); `false` when the
+    /// area has no room for them.
+    pub fn cut(&mut self, write: &mut dyn FnMut(u64, Vec<u8>)) -> bool {
+        let pages: usize = self.pieces.iter().map(|piece| piece.bytes.div_ceil(JOURNAL_PAYLOAD)).sum();
+        if self.pages_used() + pages as u64 > u64::from(self.geometry.journal_pages) {
+            return false;
+        }
+        let (mut at, mut run, mut run_first) = (0, Vec::new(), self.next_seq);
+        for piece in &self.pieces {
+            let (mut offset, mut prior) = (piece.offset, piece.prior);
+            if piece.bytes > 0 && self.needed.last().is_none_or(|(block, _)| *block < piece.block) {
+                self.needed.push((piece.block, self.next_seq));
+            }
+            for payload in self.pending[at..at + piece.bytes].chunks(JOURNAL_PAYLOAD) {
+                let seq = self.next_seq;
+                if seq.is_multiple_of(u64::from(self.geometry.journal_pages)) && !run.is_empty() {
+                    write(self.geometry.journal(run_first), std::mem::take(&mut run));
+                    run_first = seq;
+                }
+                let (opening, synced, used) = (self.opening, self.synced, payload.len() as u32);
+                let head = JournalHead { opening, block: piece.block, seq, synced, offset, prior, used };
+                let start = run.len();
+                run.resize(start + PAGE, 0);
+                head.page(self.file, payload, &mut run[start..]);
+                self.next_seq += 1;
+                offset += used;
+                prior = extend(prior, payload);
+            }
+            at += piece.bytes;
+        }
+        if !run.is_empty() {
+            write(self.geometry.journal(run_first), run);
+        }
+        self.in_flight = Some((self.pending.len(), self.next_seq - 1));
+        true
+    }
+
+    /// Is told that what was cut last is certain.
+    pub fn certain(&mut self) {
+        let Some((bytes, seq)) = self.in_flight.take() else { return };
+        self.synced = seq;
+        let mut left = bytes;
+        let mut at = 0;
+        self.pieces.retain_mut(|piece| {
+            let done = piece.bytes.min(left);
+            piece.prior = extend(piece.prior, &self.pending[at..at + done]);
+            piece.offset += done as u32;
+            piece.bytes -= done;
+            (left, at) = (left - done, at + done);
+            piece.bytes > 0 || piece.block == self.block
+        });
+        self.pending.drain(..bytes);
+    }
+
+    /// Is told that what was cut last may or may not be there: it will be cut again.
+    pub fn failed(&mut self) {
+        self.in_flight = None;
+    }
+
+    /// Is told that these blocks are sealed: their pages are free, and what is pending of them is not needed.
+    pub fn free(&mut self, through: u64) {
+        self.needed.retain(|(block, _)| *block > through);
+        if self.in_flight.is_some() {
+            return;
+        }
+        let mut at = 0;
+        let pending = &mut self.pending;
+        self.pieces.retain(|piece| {
+            if piece.block > through {
+                at += piece.bytes;
+                return true;
+            }
+            pending.drain(at..at + piece.bytes);
+            false
+        });
+    }
+}

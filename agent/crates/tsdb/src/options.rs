@@ -1,0 +1,71 @@
+//! What can be set. Every limit has its unit last; `Options::default` is what a board gets that says nothing.
+
+use model::UnixMs;
+
+use crate::layout::{BLOB_PAYLOAD, Geometry};
+
+/// How a store is to be kept.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The size of the data file, set when it is made; a file that is there keeps its size.
+    pub file_bytes: u64,
+    /// How long rows may wait for a sync, which is what a power cut may cost.
+    pub sync_interval_ms: u64,
+    /// The most series the whole ring may name; new ones beyond are refused, old ones go on.
+    pub series_max: usize,
+    /// How long a block is open at most.
+    pub block_ms_max: u64,
+    /// How many bytes a block has at most; also bounds the open block's memory.
+    pub block_bytes_max: usize,
+    /// The size of the file on tmpfs that makes kill -9 harmless; 0 when there is none.
+    pub tail_bytes: u64,
+    /// A trusted clock that differs from the expected time by more than this begins a new epoch.
+    pub clock_step_ms_min: u64,
+    /// When this program was built: the clock was never before.
+    pub build_date: UnixMs,
+    /// A number for the present boot, the same until the next one; 0 when unknown.
+    pub boot: u64,
+    /// Breaks one promise on purpose, so that a test can show that it is noticed. Never set outside of tests.
+    #[doc(hidden)]
+    pub mutation: Mutation,
+}
+
+/// What is broken on purpose.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mutation {
+    /// Nothing.
+    #[default]
+    None,
+    /// Journal pages are called certain without a sync.
+    SkipJournalSync,
+    /// A checkpoint is written without waiting for its block.
+    SkipBlockSync,
+    /// Journal pages are freed before the checkpoint is certain.
+    FreeJournalEarly,
+}
+
+impl Options {
+    /// Returns the most pages a block may have: what was asked for, but so few that a ring holds eight.
+    pub(crate) fn block_pages_max(&self, geometry: &Geometry) -> u32 {
+        let asked = (self.block_bytes_max / BLOB_PAYLOAD) as u32 + 1;
+        asked.min(geometry.ring_pages() / 8).max(2)
+    }
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            file_bytes: 256 << 20,
+            sync_interval_ms: 60_000,
+            series_max: 20_000,
+            block_ms_max: 2 * 3_600_000,
+            block_bytes_max: 512 << 10,
+            tail_bytes: 1 << 20,
+            clock_step_ms_min: 1_000,
+            build_date: UnixMs(0),
+            boot: 0,
+            mutation: Mutation::None,
+        }
+    }
+}

@@ -1,0 +1,425 @@
+//! Reading beside the writer: a snapshot of which blocks there are, then one series after the other.
+//!
+//! The lock is held to find the series and blocks, and to copy one stream of the open block at a time; never while
+//! the medium is read or a visitor runs. A block that is sealed meanwhile is found again on the medium: the streams
+//! are the same bytes. A page that was overwritten ends the selection with an error; a damaged page costs the rest of
+//! the columns that go through it, is counted once, and the others are served.
+
+use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use model::{Labels, Matcher, Querier, SelectError, SeriesSamples, TimeRange, UnixMs, Value};
+
+use crate::blob::{Fault, Pages};
+use crate::cells::FamilyInfo;
+use crate::codec::{ColumnReader, Item};
+use crate::drive::{head_range, stats};
+use crate::epochs::Epochs;
+use crate::histogram;
+use crate::index::{BlockIndex, META_HEAD, Meta, Which};
+use crate::outbox::Cursor;
+use crate::store::{Shared, Stats};
+use crate::wire::Take;
+
+/// The most rows of decoded times that a selection keeps at hand.
+const TIMES_KEPT_MAX: usize = 1 << 16;
+/// The most damaged pages that are told apart.
+const DAMAGED_MAX: usize = 4_096;
+
+/// Reads the store from any thread.
+pub struct Reader {
+    pub(crate) shared: Arc<Shared>,
+    /// Where this reader's outbox stopped, so that the next call goes on there without decoding again.
+    pub(crate) cursor: Mutex<Option<Cursor>>,
+}
+
+impl Clone for Reader {
+    fn clone(&self) -> Reader {
+        Reader::new(Arc::clone(&self.shared))
+    }
+}
+
+/// One block as a reader sees it.
+pub(crate) struct View {
+    pub number: u64,
+    /// Its first page in the ring; `None` while it is in memory.
+    pub start: Option<u32>,
+    pub index: BlockIndex,
+}
+
+/// The medium as a reader sees it.
+pub(crate) struct Source<'a> {
+    pub shared: &'a Shared,
+    pages: Option<Pages<'a>>,
+    damaged: Vec<(u64, u32)>,
+}
+
+impl<'a> Source<'a> {
+    pub fn new(shared: &'a Shared) -> Source<'a> {
+        let pages = shared.read.as_deref().map(|read| Pages::new(read, shared.file, shared.geometry));
+        Source { shared, pages, damaged: Vec::new() }
+    }
+
+    /// Describes a sealed block, or the open or frozen one; `None` when it is neither any more.
+    pub fn view(&mut self, number: u64) -> Result<Option<View>, SelectError> {
+        let state = self.shared.read();
+        let heads = [Some(&state.head), state.frozen.as_ref()];
+        if let Some(head) = heads.into_iter().flatten().find(|head| head.block == number) {
+            let epochs = &state.small.epochs;
+            let index = BlockIndex::of(head, &|epoch| epochs.get(epoch).copied());
+            return Ok(Some(View { number, start: None, index }));
+        }
+        let Some(start) = state.ring.get(number).map(|block| block.start) else { return Ok(None) };
+        drop(state);
+        match self.load(number, start) {
+            Ok(index) => Ok(Some(View { number, start: Some(start), index })),
+            Err(Fault::Overwritten) => Err(SelectError::Overwritten),
+            Err(Fault::Damaged) => {
+                self.damaged.push((number, 0));
+                Ok(None)
+            }
+        }
+    }
+
+    fn load(&mut self, number: u64, start: u32) -> Result<BlockIndex, Fault> {
+        let pages = self.pages.as_mut().ok_or(Fault::Damaged)?;
+        let mut bytes = Vec::new();
+        pages.bytes(number, start, 0, META_HEAD as u32, &mut bytes)?;
+        let meta = Meta::take(&bytes).ok_or(Fault::Damaged)?;
+        bytes.clear();
+        pages.bytes(number, start, META_HEAD as u32, meta.index_bytes, &mut bytes)?;
+        let from = meta.bytes().ok_or(Fault::Damaged)?;
+        BlockIndex::take(&mut Take::new(&bytes), meta.rows, from).ok_or(Fault::Damaged)
+    }
+
+    /// Copies a stream from an offset on; what is behind a damaged page is missing.
+    pub fn stream(&mut self, view: &mut View, which: Which, from: usize, out: &mut Vec<u8>) -> Result<(), SelectError> {
+        out.clear();
+        if view.start.is_none() {
+            let state = self.shared.read();
+            let heads = [Some(&state.head), state.frozen.as_ref()];
+            if let Some(head) = heads.into_iter().flatten().find(|head| head.block == view.number) {
+                head.copy(which, from, out);
+                return Ok(());
+            }
+            drop(state);
+            let moved = self.view(view.number)?.ok_or(SelectError::Overwritten)?;
+            *view = moved;
+        }
+        let place = view.index.place(which);
+        let (Some(start), Some(pages)) = (view.start, self.pages.as_mut()) else { return Ok(()) };
+        let from = (from as u32).min(place.len);
+        let result = pages.bytes(view.number, start, place.offset + from, place.len - from, out);
+        match result {
+            Err(Fault::Overwritten) => Err(SelectError::Overwritten),
+            Err(Fault::Damaged) => {
+                let at = (place.offset as usize + from as usize + out.len()) / crate::layout::BLOB_PAYLOAD;
+                self.damaged.push((view.number, at as u32));
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Decodes when each row of a source was read, and which shape it has.
+    fn times(&mut self, view: &mut View, source: u32, epochs: &Epochs) -> Result<Vec<(i64, u32)>, SelectError> {
+        let rows = view.index.sources[source as usize].rows as usize;
+        let mut columns: [Vec<u8>; 3] = Default::default();
+        for (which, bytes) in
+            [Which::Tick(source), Which::Base(source), Which::Shape(source)].into_iter().zip(&mut columns)
+        {
+            self.stream(view, which, 0, bytes)?;
+        }
+        let mut readers: [ColumnReader; 3] = Default::default();
+        let mut times = Vec::with_capacity(rows.min(TIMES_KEPT_MAX));
+        for _ in 0..rows {
+            let next = [0, 1, 2].map(|i| readers[i].next_int(&columns[i], 0));
+            let [Some(tick), Some(base), Some(shape)] = next else { break };
+            let Some((span, sealed)) = view.index.span(base as u32) else { break };
+            let epoch = epochs.get(span.epoch).or(sealed.as_ref());
+            times.push((epoch.map_or(tick, |epoch| epoch.wall(tick)), shape as u32));
+        }
+        Ok(times)
+    }
+}
+
+impl Drop for Source<'_> {
+    fn drop(&mut self) {
+        if !self.damaged.is_empty() {
+            let mut known = self.shared.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+            known.extend(self.damaged.drain(..));
+            while known.len() > DAMAGED_MAX {
+                known.pop_first();
+            }
+        }
+    }
+}
+
+/// Samples of one series, gathered block by block.
+#[derive(Default)]
+struct Gathered {
+    at: Vec<UnixMs>,
+    floats: Vec<f64>,
+    histograms: Vec<(usize, Value)>,
+    starts: Vec<Option<UnixMs>>,
+    has_starts: bool,
+    unsorted: bool,
+}
+
+impl Gathered {
+    fn clear(&mut self) {
+        self.at.clear();
+        self.floats.clear();
+        self.histograms.clear();
+        self.starts.clear();
+        (self.has_starts, self.unsorted) = (false, false);
+    }
+
+    fn push(&mut self, at: i64, item: Item<'_>, start: Option<i64>) {
+        let value = match item {
+            Item::Float(value) => value,
+            Item::Histogram(coded) => {
+                let Some(found) = histogram::take(coded) else { return };
+                self.histograms.push((self.at.len(), Value::Histogram(Arc::new(found))));
+                0.0
+            }
+        };
+        self.unsorted |= self.at.last().is_some_and(|last| last.0 >= at);
+        self.has_starts |= start.is_some();
+        self.at.push(UnixMs(at));
+        self.floats.push(value);
+        self.starts.push(start.map(UnixMs));
+    }
+
+    /// Puts samples in the order of their times; of several with the same time the one appended last counts.
+    fn sort(&mut self) {
+        if !self.unsorted {
+            return;
+        }
+        let mut order: Vec<usize> = (0..self.at.len()).collect();
+        order.sort_by_key(|at| self.at[*at]);
+        let mut kept: Vec<usize> = Vec::with_capacity(order.len());
+        for at in order {
+            match kept.last_mut() {
+                Some(last) if self.at[*last] == self.at[at] => *last = at,
+                _ => kept.push(at),
+            }
+        }
+        let mut sorted = Gathered { has_starts: self.has_starts, ..Gathered::default() };
+        let mut histograms: HashMap<usize, Value> = self.histograms.drain(..).collect();
+        for at in kept {
+            if let Some(value) = histograms.remove(&at) {
+                sorted.histograms.push((sorted.at.len(), value));
+            }
+            sorted.at.push(self.at[at]);
+            sorted.floats.push(self.floats[at]);
+            sorted.starts.push(self.starts[at]);
+        }
+        *self = sorted;
+    }
+
+    fn samples(&self) -> SeriesSamples<'_> {
+        SeriesSamples {
+            at: &self.at,
+            floats: &self.floats,
+            histograms: &self.histograms,
+            starts: if self.has_starts { &self.starts } else { &[] },
+        }
+    }
+}
+
+/// Which column of which view holds samples of which series.
+struct Hit {
+    series: u32,
+    view: u32,
+    column: u32,
+}
+
+/// What a selection found before it reads any value.
+struct Selection {
+    series: Vec<(u32, Labels)>,
+    views: Vec<View>,
+    hits: Vec<Hit>,
+    epochs: Epochs,
+}
+
+/// When each row of a source was read, and its shape.
+type Times = Rc<Vec<(i64, u32)>>;
+
+/// Decoded times by view and source, as many as are kept at hand.
+#[derive(Default)]
+struct TimesKept {
+    known: HashMap<(u32, u32), Times>,
+    rows: usize,
+}
+
+impl Reader {
+    pub(crate) fn new(shared: Arc<Shared>) -> Reader {
+        Reader { shared, cursor: Mutex::new(None) }
+    }
+
+    /// Returns what is counted.
+    pub fn stats(&self) -> Stats {
+        let mut stats = stats(&self.shared.read(), self.shared.geometry.ring_pages());
+        stats.damaged_pages += self.shared.damaged.lock().unwrap_or_else(PoisonError::into_inner).len() as u64;
+        stats
+    }
+
+    /// Returns type, help and unit of a metric name.
+    pub fn metadata(&self, name: &str) -> Option<FamilyInfo> {
+        self.shared.read().small.families.get(name).cloned()
+    }
+
+    /// Visits type, help and unit of every metric name, in ascending order.
+    pub fn each_metadata(&self, visit: &mut dyn FnMut(&str, &FamilyInfo)) {
+        self.shared.read().small.families.iter().for_each(|(name, family)| visit(name, family));
+    }
+
+    /// Returns every label name, in ascending order.
+    pub fn label_names(&self) -> Vec<String> {
+        let mut names = BTreeSet::new();
+        self.shared.read().index.each(&mut |labels| {
+            for (name, _) in labels.iter() {
+                if !names.contains(name) {
+                    names.insert(name.to_owned());
+                }
+            }
+        });
+        names.into_iter().collect()
+    }
+
+    /// Returns every value of a label, in ascending order.
+    pub fn label_values(&self, name: &str) -> Vec<String> {
+        let mut values = BTreeSet::new();
+        self.shared.read().index.each(&mut |labels| {
+            if let Some(value) = labels.get(name)
+                && !values.contains(value)
+            {
+                values.insert(value.to_owned());
+            }
+        });
+        values.into_iter().collect()
+    }
+
+    fn find(&self, source: &mut Source<'_>, matchers: &[Matcher], range: TimeRange) -> Result<Selection, SelectError> {
+        let state = self.shared.read();
+        let series = state.index.matching(matchers);
+        let epochs = state.small.epochs.clone();
+        let overlaps =
+            |(oldest, newest): (i64, i64)| range.overlaps(&TimeRange { start: UnixMs(oldest), end: UnixMs(newest) });
+        let sealed = state.ring.blocks.iter().filter(|block| overlaps((block.oldest, block.newest)));
+        let mut numbers: Vec<u64> = sealed.map(|block| block.number).collect();
+        let heads = [state.frozen.as_ref(), Some(&state.head)].into_iter().flatten();
+        numbers.extend(heads.filter(|head| head_range(&state, head).is_some_and(overlaps)).map(|head| head.block));
+        drop(state);
+        let mut found = Selection { series, views: Vec::new(), hits: Vec::new(), epochs };
+        if found.series.is_empty() {
+            return Ok(found);
+        }
+        for number in numbers {
+            let Some(view) = source.view(number)? else { continue };
+            let at = found.views.len() as u32;
+            for (column, place) in view.index.columns.iter().zip(0..) {
+                if let Ok(series) = found.series.binary_search_by_key(&column.series, |(series, _)| *series) {
+                    found.hits.push(Hit { series: series as u32, view: at, column: place });
+                }
+            }
+            found.views.push(view);
+        }
+        found.hits.sort_by_key(|hit| (hit.series, hit.view, hit.column));
+        Ok(found)
+    }
+}
+
+impl Querier for Reader {
+    fn select(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+        visit: &mut model::seams::Visitor<'_>,
+    ) -> Result<(), SelectError> {
+        let source = &mut Source::new(&self.shared);
+        let mut found = self.find(source, matchers, range)?;
+        let (mut kept, mut gathered, mut bytes) = (TimesKept::default(), Gathered::default(), Default::default());
+        let hits = std::mem::take(&mut found.hits);
+        for group in hits.chunk_by(|a, b| a.series == b.series) {
+            gathered.clear();
+            for hit in group {
+                gather(source, &mut found, hit, range, &mut kept, &mut bytes, &mut gathered)?;
+            }
+            gathered.sort();
+            let labels = &found.series[group[0].series as usize].1;
+            if !gathered.at.is_empty() && !visit(labels, gathered.samples()) {
+                return Err(SelectError::Stopped);
+            }
+        }
+        Ok(())
+    }
+
+    fn series(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+        visit: &mut dyn FnMut(&Labels) -> bool,
+    ) -> Result<(), SelectError> {
+        let source = &mut Source::new(&self.shared);
+        let found = self.find(source, matchers, range)?;
+        for group in found.hits.chunk_by(|a, b| a.series == b.series) {
+            if !visit(&found.series[group[0].series as usize].1) {
+                return Err(SelectError::Stopped);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Adds the samples of one column that lie within the range.
+fn gather(
+    source: &mut Source<'_>,
+    found: &mut Selection,
+    hit: &Hit,
+    range: TimeRange,
+    kept: &mut TimesKept,
+    (values, own): &mut (Vec<u8>, Vec<u8>),
+    out: &mut Gathered,
+) -> Result<(), SelectError> {
+    let view = &mut found.views[hit.view as usize];
+    let column = view.index.columns[hit.column as usize];
+    let times = match kept.known.get(&(hit.view, column.source)) {
+        Some(times) => Rc::clone(times),
+        None => {
+            let times = Rc::new(source.times(view, column.source, &found.epochs)?);
+            if kept.rows + times.len() > TIMES_KEPT_MAX {
+                (kept.known, kept.rows) = (HashMap::new(), 0);
+            }
+            kept.rows += times.len();
+            kept.known.insert((hit.view, column.source), Rc::clone(&times));
+            times
+        }
+    };
+    source.stream(view, Which::Values(hit.column), 0, values)?;
+    if column.times.is_some() {
+        source.stream(view, Which::Times(hit.column), 0, own)?;
+    }
+    let shapes = &view.index.sources[column.source as usize].shapes;
+    let has: Vec<bool> = shapes.iter().map(|shape| shape.contains(&hit.column)).collect();
+    let (mut reader, mut own_reader) = (ColumnReader::default(), ColumnReader::default());
+    for (at, shape) in times.iter() {
+        let Some(has) = has.get(*shape as usize) else { break };
+        if !has {
+            continue;
+        }
+        let Some(item) = reader.next(values, 0) else { break };
+        let at = if column.times.is_some() {
+            let Some(at) = own_reader.next_int(own, 0) else { break };
+            at
+        } else {
+            *at
+        };
+        if range.contains(UnixMs(at)) {
+            out.push(at, item, reader.start());
+        }
+    }
+    Ok(())
+}

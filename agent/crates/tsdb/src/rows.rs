@@ -1,0 +1,216 @@
+//! Appending: the store's half of it, around `append.rs` (which series) and `head.rs` (which columns).
+//!
+//! Before a batch goes in, the open block is frozen if the worst case would not fit; so a block never has more pages
+//! than the ring keeps free for it. Everything an append changes is one run of records: to the journal's pending
+//! bytes, and as one frame to the tail file.
+
+use std::sync::Arc;
+
+use model::{Batch, Labels, Now, RowId, RowRange, SourceId, UnixMs, stale_nan};
+
+use crate::append::{Appended, Resolved, row_bytes, value_bytes};
+use crate::cells::{CELLS_SHARE, put_cell, put_family};
+use crate::clock;
+use crate::head::{Head, Input, InputValue};
+use crate::layout::BLOB_PAYLOAD;
+use crate::record::{self, Kind};
+use crate::series::Index;
+use crate::store::{CellError, DiskOp, State, Store};
+
+/// The most bytes a staleness marker adds to its column: a token, and its time where it has its own.
+const STALE_BYTES_MAX: usize = 24;
+
+impl Store {
+    /// Appends a batch: its rows get consecutive ids in its own order. `extra` are labels laid over every row that
+    /// does not have them itself. Series that the source had last time and has not now get a staleness marker.
+    pub fn append(&mut self, now: Now, batch: &Batch, source: SourceId, extra: &Labels) -> Appended {
+        self.settle_clock(now);
+        let known = self.sources.get(&source).is_some_and(|cache| cache.knows(batch, extra, self.block()));
+        let gone = if known { 0 } else { self.vanishing_bytes(source) };
+        let per_row = |row| if known { value_bytes(row) } else { row_bytes(batch, row, extra) };
+        if self.room() < gone + batch.rows().iter().map(per_row).sum::<usize>() && self.shared.read().head.rows > 0 {
+            self.freeze(now);
+        }
+        let room = self.room().saturating_sub(gone);
+        let shared = Arc::clone(&self.shared);
+        let state = &mut *shared.write();
+        self.records.clear();
+        self.span(state);
+        let cache = self.sources.entry(source).or_default();
+        let mut found = Resolved { new_series: 0, vanished: Vec::new() };
+        if !cache.knows(batch, extra, state.head.block) {
+            for family in batch.families() {
+                let (name, small) = (batch.name(family), &mut state.small);
+                if small.set_family(name, family.kind, batch.help(family), batch.unit(family)) {
+                    let mut payload = Vec::new();
+                    put_family(&mut payload, name, &small.families[name]);
+                    record::put(&mut self.records, Kind::Family, &payload);
+                }
+            }
+            let (index, head) = (&mut state.index, &mut state.head);
+            found = cache.resolve((source.0, batch, extra), index, head, room, &mut self.records);
+        }
+        let first = RowId { opening: self.opening, n: self.next_n };
+        let tick = now.mono.0 as i64;
+        if cache.columns > 0 {
+            state.head.append(cache.source, cache.shape, tick, &mut cache.inputs(batch), &mut self.records);
+        }
+        let (end, refused) = (first.n + cache.columns as u64, cache.refused());
+        let wall = clock::wall(state.small.epochs.newest(), now);
+        let (index, head) = (&mut state.index, &mut state.head);
+        let marked = mark_stale(index, head, source, &found.vanished, (tick, wall), &mut self.records);
+        self.next_n = end + marked;
+        state.stats.refused.add(&refused);
+        self.keep(state, first.n);
+        let rows = RowRange { first, end };
+        Appended { rows, new_series: found.new_series, vanished: found.vanished.len() as u64, refused }
+    }
+
+    /// Ends a source: all its series get a staleness marker.
+    pub fn end_source(&mut self, now: Now, source: SourceId) {
+        self.settle_clock(now);
+        if self.room() < self.vanishing_bytes(source) {
+            self.freeze(now);
+        }
+        let Some(mut cache) = self.sources.remove(&source) else { return };
+        let shared = Arc::clone(&self.shared);
+        let state = &mut *shared.write();
+        self.records.clear();
+        self.span(state);
+        let wall = clock::wall(state.small.epochs.newest(), now);
+        let (index, head, series) = (&mut state.index, &mut state.head, cache.take_series());
+        let first = self.next_n;
+        self.next_n += mark_stale(index, head, source, &series, (now.mono.0 as i64, wall), &mut self.records);
+        self.keep(state, first);
+    }
+
+    /// Keeps a small named state: it is certain with the next sync, and as old as the rows that are kept with it.
+    /// Empty bytes remove it.
+    ///
+    /// # Errors
+    /// When all cells together would be too large; the cell is then as it was.
+    pub fn put_cell(&mut self, name: &str, bytes: &[u8]) -> Result<(), CellError> {
+        let shared = Arc::clone(&self.shared);
+        let state = &mut *shared.write();
+        let old = state.small.cells.get(name);
+        if old.map_or(bytes.is_empty(), |old| old == bytes) {
+            return Ok(());
+        }
+        let all = state.small.cell_bytes() + bytes.len() + name.len() + 8 - old.map_or(0, Vec::len);
+        let slot = self.shared.geometry.slot_pages as usize * BLOB_PAYLOAD;
+        let bytes_max = slot * CELLS_SHARE.0 / CELLS_SHARE.1;
+        if all > bytes_max && !bytes.is_empty() {
+            return Err(CellError::TooLarge { bytes: all, bytes_max });
+        }
+        let mut payload = Vec::with_capacity(name.len() + bytes.len() + 8);
+        put_cell(&mut payload, name, bytes);
+        self.records.clear();
+        record::put(&mut self.records, Kind::Cell, &payload);
+        if bytes.is_empty() {
+            state.small.cells.remove(name);
+        } else {
+            state.small.cells.insert(name.to_owned(), bytes.to_vec());
+        }
+        self.keep(state, self.next_n);
+        Ok(())
+    }
+
+    /// Returns a small named state.
+    pub fn cell(&self, name: &str) -> Option<Vec<u8>> {
+        self.shared.read().small.cells.get(name).cloned()
+    }
+
+    /// Takes note of the clock: dates the present epoch or begins a new one.
+    pub(crate) fn settle_clock(&mut self, now: Now) {
+        let shared = Arc::clone(&self.shared);
+        let state = &mut *shared.write();
+        let known = state.small.last_wall.max(self.options.build_date.0);
+        let Self { clock_first, options, .. } = self;
+        let change =
+            clock::settle(&state.small.epochs, *clock_first, options.boot, known, options.clock_step_ms_min, now);
+        self.clock_first = false;
+        if change.set.is_empty() {
+            return;
+        }
+        self.records.clear();
+        for epoch in change.set {
+            state.set_epoch(epoch);
+            let mut payload = Vec::new();
+            epoch.put(&mut payload);
+            record::put(&mut self.records, Kind::Epoch, &payload);
+        }
+        self.keep(state, self.next_n);
+    }
+
+    fn block(&self) -> u64 {
+        self.shared.read().head.block
+    }
+
+    /// Returns how many more bytes the open block can surely take.
+    fn room(&self) -> usize {
+        self.block_bytes_max().saturating_sub(self.shared.read().head.sealed_bytes())
+    }
+
+    /// Returns the most bytes that markers for all of a source's series can take in a fresh block.
+    fn vanishing_bytes(&self, source: SourceId) -> usize {
+        self.sources.get(&source).map_or(0, |cache| cache.columns * STALE_BYTES_MAX)
+    }
+
+    /// Begins a span where the rows to come do not go on from the one in force.
+    fn span(&mut self, state: &mut State) {
+        let next = RowId { opening: self.opening, n: self.next_n };
+        let epoch = state.small.epochs.newest().map_or(0, |epoch| epoch.number);
+        let head = &mut state.head;
+        if head.next_id() != Some(next) || head.spans.last().is_some_and(|span| span.epoch != epoch) {
+            head.span(next, epoch, &mut self.records);
+        }
+    }
+
+    /// Hands the records of one change to the journal and the tail file.
+    fn keep(&mut self, state: &mut State, first_n: u64) {
+        if self.next_n > first_n {
+            state.stats.appended += self.next_n - first_n;
+            state.note_row();
+        }
+        let Some(journal) = &mut self.journal else { return };
+        if self.records.is_empty() {
+            return;
+        }
+        journal.add(&self.records);
+        if self.tail.is_on() {
+            match self.tail.frame(state.head.block, journal.position(), &self.records) {
+                Some((offset, bytes)) => self.ops.push(DiskOp::Tail { offset, bytes }),
+                None => state.stats.tail_full += 1,
+            }
+        }
+    }
+}
+
+/// Appends staleness markers for a source's series; returns how many rows that were.
+fn mark_stale(
+    index: &mut Index,
+    head: &mut Head,
+    source: SourceId,
+    series: &[(u32, bool)],
+    (tick, wall): (i64, UnixMs),
+    out: &mut Vec<u8>,
+) -> u64 {
+    if series.is_empty() {
+        return 0;
+    }
+    let place = head.source(source.0, out);
+    let mut columns = Vec::with_capacity(series.len());
+    for (series, own_times) in series {
+        let Some(labels) = index.labels(*series) else { continue };
+        head.series(*series, labels.packed(), out);
+        index.seen(*series, head.block);
+        columns.push(head.column(place, *series, *own_times, out));
+    }
+    if columns.is_empty() {
+        return 0;
+    }
+    let shape = head.shape(place, &columns, out);
+    let marker = Input { value: InputValue::Float(stale_nan()), at: wall.0, start: None };
+    head.append(place, shape, tick, &mut std::iter::repeat_n(marker, columns.len()), out);
+    columns.len() as u64
+}

@@ -1,0 +1,249 @@
+//! A frozen head becomes a block of the ring, a run of pages at a time.
+//!
+//! The order is what makes it safe: the block's pages, a sync, the checkpoint that says the block counts, a sync;
+//! only then does the block enter the index and only then are the journal's pages free. A fault anywhere begins it
+//! anew with the same bytes at the same place, where nothing is believed yet; after `PLACE_FAILURES_MAX` faults at
+//! another place. Each step makes at most one write of `RUN_PAGES` pages, so the work per step is bounded; readers
+//! find the rows in the frozen head until the end.
+
+use model::Mono;
+
+use crate::blob::Writer;
+use crate::cells::{Commit, Small, checkpoint};
+use crate::epochs::Epochs;
+use crate::head::Head;
+use crate::index::{BlockIndex, META_HEAD, Meta, Which};
+use crate::layout::{BLOB_PAYLOAD, Geometry, KIND_BLOCK, KIND_CHECKPOINT};
+use crate::options::Mutation;
+use crate::ring::{Block, Ring};
+use crate::series::Index;
+
+/// How often one place of the ring is tried.
+const PLACE_FAILURES_MAX: u32 = 3;
+
+/// What a step wants done.
+pub(crate) enum Output {
+    Write(u64, Vec<u8>),
+    Sync,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Streams,
+    BlockSync,
+    Checkpoint,
+    CheckpointSync,
+    Done,
+}
+
+/// Where the file and its areas are; the same for every block.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Site {
+    pub file: u32,
+    pub opening: u32,
+    pub geometry: Geometry,
+    pub mutation: Mutation,
+}
+
+pub(crate) struct Sealing {
+    site: Site,
+    pub block: Block,
+    meta: Vec<u8>,
+    streams: Vec<Which>,
+    small: Small,
+    next_series: u32,
+    slot: u32,
+    stage: Stage,
+    at: usize,
+    writer: Option<Writer>,
+    scratch: Vec<u8>,
+    failures: u32,
+    /// An operation is on its way.
+    pub waiting: bool,
+    pub retry_at: Option<Mono>,
+    pub bytes_written: u64,
+}
+
+/// Returns the oldest and newest time of a block's rows, by the table as it is now.
+pub(crate) fn time_range(index: &BlockIndex, epochs: &Epochs) -> (i64, i64) {
+    let mut range = (i64::MAX, i64::MIN);
+    for (span, sealed) in &index.spans {
+        let Some(epoch) = epochs.get(span.epoch).or(sealed.as_ref()) else { continue };
+        if span.tick_min <= span.tick_max {
+            range = (range.0.min(epoch.wall(span.tick_min)), range.1.max(epoch.wall(span.tick_max)));
+        }
+    }
+    range
+}
+
+impl Sealing {
+    /// Takes the place in the ring and notes the small state as it is at the end of the head's stream.
+    pub fn new(site: Site, head: &Head, small: &Small, next_series: u32, slot: u32, ring: &mut Ring) -> Sealing {
+        let index = BlockIndex::of(head, &|number| small.epochs.get(number).copied());
+        let (oldest, newest) = time_range(&index, &small.epochs);
+        let first = index.spans.first().map(|(span, _)| span.id).unwrap_or_default();
+        let end = head.newest().map_or(first, |id| id.plus(1));
+        let mut coded = Vec::new();
+        index.put(&mut coded);
+        let meta = Meta {
+            index_bytes: coded.len() as u32,
+            table_bytes: head.table.len() as u32,
+            series: head.table_series,
+            rows: head.rows,
+            first,
+            end,
+            epochs: (
+                head.spans.iter().map(|span| span.epoch).min().unwrap_or(0),
+                head.spans.iter().map(|span| span.epoch).max().unwrap_or(0),
+            ),
+            oldest: oldest.min(head.private_min),
+            newest: newest.max(head.private_max),
+        };
+        let mut front = Vec::with_capacity(META_HEAD + coded.len() + head.table.len());
+        meta.put(&mut front);
+        front.extend_from_slice(&coded);
+        front.extend_from_slice(&head.table);
+        let streams: Vec<Which> = index.streams().collect();
+        let bytes = front.len() + streams.iter().map(|which| index.place(*which).len as usize).sum::<usize>();
+        let pages = bytes.div_ceil(BLOB_PAYLOAD) as u32;
+        let start = ring.place(pages);
+        Sealing {
+            site,
+            block: Block::new(head.block, start, pages, &meta),
+            meta: front,
+            streams,
+            small: small.clone(),
+            next_series,
+            slot,
+            stage: Stage::Streams,
+            at: 0,
+            writer: None,
+            scratch: Vec::new(),
+            failures: 0,
+            waiting: false,
+            retry_at: None,
+            bytes_written: 0,
+        }
+    }
+
+    /// Returns what is to be done next; `None` when the block counts.
+    pub fn step(&mut self, head: &Head) -> Option<Output> {
+        let output = match self.stage {
+            Stage::Streams => {
+                let (offset, bytes) = self.next_run(head);
+                Output::Write(offset, bytes)
+            }
+            Stage::BlockSync => {
+                self.stage = Stage::Checkpoint;
+                if self.site.mutation == Mutation::SkipBlockSync {
+                    return self.step(head);
+                }
+                Output::Sync
+            }
+            Stage::Checkpoint => {
+                self.stage = Stage::CheckpointSync;
+                let (offset, bytes) = self.checkpoint();
+                Output::Write(offset, bytes)
+            }
+            Stage::CheckpointSync => {
+                self.stage = Stage::Done;
+                Output::Sync
+            }
+            Stage::Done => return None,
+        };
+        if let Output::Write(_, bytes) = &output {
+            self.bytes_written += bytes.len() as u64;
+        }
+        Some(output)
+    }
+
+    pub fn is_done(&self) -> bool {
+        self.stage == Stage::Done
+    }
+
+    /// Begins anew after a fault, later.
+    pub fn failed(&mut self, retry_at: Mono, ring: &Ring) {
+        self.failures += 1;
+        (self.stage, self.at, self.writer, self.waiting) = (Stage::Streams, 0, None, false);
+        self.retry_at = Some(retry_at);
+        if self.failures.is_multiple_of(PLACE_FAILURES_MAX) {
+            let after = self.block.start + self.block.pages;
+            self.block.start = if after + self.block.pages <= ring.pages { after } else { 0 };
+        }
+    }
+
+    /// Streams are copied until a run is full; the last run also ends the stage.
+    fn next_run(&mut self, head: &Head) -> (u64, Vec<u8>) {
+        let Site { file, opening, geometry, .. } = self.site;
+        let writer = self.writer.get_or_insert_with(|| {
+            let Block { number, start, pages, .. } = self.block;
+            let mut writer = Writer::new(file, KIND_BLOCK, geometry.ring(start), number, pages, opening);
+            writer.add(&self.meta);
+            writer
+        });
+        loop {
+            if let Some(run) = writer.take_run() {
+                return run;
+            }
+            let Some(which) = self.streams.get(self.at) else { break };
+            self.scratch.clear();
+            head.copy(*which, 0, &mut self.scratch);
+            writer.add(&self.scratch);
+            self.at += 1;
+        }
+        self.stage = Stage::BlockSync;
+        writer.finish().expect("a block has at least the page of its meta, and its last page is never in a full run")
+    }
+
+    fn checkpoint(&self) -> (u64, Vec<u8>) {
+        let Site { file, opening, geometry, .. } = self.site;
+        let Block { number, start, pages, .. } = self.block;
+        let commit = Commit { block: number, start, pages, next_series: self.next_series };
+        write_checkpoint(file, opening, &geometry, self.slot, &commit, &self.small)
+    }
+}
+
+/// Returns a checkpoint's pages and their place.
+pub(crate) fn write_checkpoint(
+    file: u32,
+    opening: u32,
+    geometry: &Geometry,
+    slot: u32,
+    commit: &Commit,
+    small: &Small,
+) -> (u64, Vec<u8>) {
+    let bytes = checkpoint(commit, small, geometry.slot_pages as usize * BLOB_PAYLOAD);
+    let pages = bytes.len().div_ceil(BLOB_PAYLOAD) as u32;
+    let mut writer = Writer::new(file, KIND_CHECKPOINT, geometry.slot(slot), commit.block, pages, opening);
+    writer.add(&bytes);
+    let (offset, mut all) = writer.take_run().unwrap_or((geometry.slot(slot), Vec::new()));
+    all.extend(writer.finish().map(|(_, rest)| rest).unwrap_or_default());
+    (offset, all)
+}
+
+/// Drops what the ring no longer holds from the index of series, and returns how many rows that were.
+pub(crate) fn forget(ring: &mut Ring, index: &mut Index, block: &Block) -> u64 {
+    let gone = ring.make_room(block.start, block.pages);
+    if gone.is_empty() {
+        return 0;
+    }
+    index.forget_before(ring.blocks.front().map_or(block.number, |oldest| oldest.number));
+    gone.iter().map(|block| u64::from(block.rows)).sum()
+}
+
+impl Head {
+    /// Appends a copy of one stream from an offset on.
+    pub fn copy(&self, which: Which, from: usize, out: &mut Vec<u8>) {
+        let stream = match which {
+            Which::Tick(source) => &self.sources[source as usize].tick.stream,
+            Which::Base(source) => &self.sources[source as usize].base.stream,
+            Which::Shape(source) => &self.sources[source as usize].shape.stream,
+            Which::Values(column) => &self.columns[column as usize].values,
+            Which::Times(column) => match &self.columns[column as usize].times {
+                Some(times) => &times.stream,
+                None => return,
+            },
+        };
+        stream.copy(&self.arena, from, out);
+    }
+}
