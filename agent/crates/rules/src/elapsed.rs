@@ -1,4 +1,7 @@
 //! Elapsed time that survives a reboot: what was counted before, and since when it goes on.
+//!
+//! `Mono` starts anew at each boot, so what is saved is a duration and never a point in time. The time a board was off is
+//! not counted. Wall times have no part in it.
 
 use model::Mono;
 

@@ -7,8 +7,6 @@ use std::cmp::Ordering;
 
 use super::value::Value;
 
-const INCOMPATIBLE: &str = "incompatible types for comparison";
-
 /// Returns whether the first value equals any of the others.
 pub fn equal(args: &[Value]) -> Result<Value, String> {
     let Some((first, others)) = args.split_first().filter(|(_, others)| !others.is_empty()) else {
@@ -60,6 +58,9 @@ fn order(a: &Value, b: &Value) -> Result<Option<Ordering>, String> {
         (Value::Int(a), Value::Uint(b)) => Some(i128::from(*a).cmp(&i128::from(*b))),
         (Value::Uint(a), Value::Int(b)) => Some(i128::from(*a).cmp(&i128::from(*b))),
         (Value::Bool(_), Value::Bool(_)) => return Err("invalid type for comparison".to_owned()),
-        _ => return Err(INCOMPATIBLE.to_owned()),
+        _ => {
+            let (a, b) = (a.type_name(), b.type_name());
+            return Err(format!("incompatible types for comparison: {a} and {b}"));
+        }
     })
 }
