@@ -122,7 +122,7 @@ impl Board {
         exposition::parse_text(text, &mut template).map_err(|error| format!("standard input: {error}"))?;
         let families = families(&template);
         let labels = Labels::from_pairs([("instance", instance), ("job", "node")]);
-        let (batch, ops, dice) = (Batch::new(), Vec::new(), Dice(0x6e61_7274_6865_78));
+        let (batch, ops, dice) = (Batch::new(), Vec::new(), Dice(0x006e_6172_7468_6578));
         Ok(Board { disk, store, families, labels, begin, batch, ops, dice })
     }
 
