@@ -83,7 +83,7 @@ impl Engine {
             ValueType::Matrix => QueryValue::Matrix(self.sorted(cx.raw_matrix(expr, &grid)?)?),
             _ => match cx.eval(expr, &grid)? {
                 Val::Scalar(values) => QueryValue::Scalar(at, values.first().copied().unwrap_or(f64::NAN)),
-                Val::Text(_) => QueryValue::Text(at, String::from_utf8_lossy(text_of(expr)).into_owned()),
+                Val::Text => QueryValue::Text(at, String::from_utf8_lossy(text_of(expr)).into_owned()),
                 Val::Vector(all) => QueryValue::Vector(vector_items(&cx, all, at)?),
             },
         };
@@ -145,7 +145,7 @@ impl Engine {
             return Err(EvalError::Steps("end timestamp must not be before start time".into()));
         };
         let steps = (span / range.step_ms) as u64;
-        if steps >= self.limits.steps_max + 1 {
+        if steps > self.limits.steps_max {
             let text = "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)";
             return Err(EvalError::Steps(match self.limits.steps_max {
                 11_000 => text.into(),
@@ -197,7 +197,7 @@ fn finish_names(
     let mut unique = Unique::new(cx);
     for mut series in all {
         if series.drop_name {
-            series.labels = series.labels.without_name();
+            series.labels = crate::eval::without_metadata(&series.labels);
         }
         unique.keep(series)?;
     }

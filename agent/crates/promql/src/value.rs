@@ -68,11 +68,6 @@ impl Grid {
         self.start.saturating_add(self.step.saturating_mul(step as i64))
     }
 
-    /// Returns the time of the last step.
-    pub fn end(&self) -> i64 {
-        self.at(self.steps.saturating_sub(1))
-    }
-
     /// Returns the grid of the first step only.
     pub fn first(&self) -> Grid {
         Grid { steps: 1, ..*self }
@@ -172,7 +167,7 @@ pub(crate) enum Val {
     /// One number for each step.
     Scalar(Vec<f64>),
     Vector(Vec<Series>),
-    Text(Vec<u8>),
+    Text,
 }
 
 impl Point {

@@ -17,6 +17,9 @@ use crate::hist::Sum;
 use crate::print::{go_float, quote_bytes};
 use crate::value::{Grid, Point, Series};
 
+/// Series, and for each group's labels which of them belong to it.
+type Grouped = (Vec<Series>, Vec<(Labels, Vec<usize>)>);
+
 /// The state of one group at one step.
 #[derive(Clone, Default)]
 struct Fold {
@@ -113,7 +116,7 @@ impl Cx<'_> {
                     _ => 0,
                 };
                 match &mut fold.hist {
-                    None => fold.hist = Some(Box::new(Sum::new(hist))),
+                    None => fold.hist = Some(Box::new(Sum::new(hist, op == AggregateOp::Avg))),
                     Some(sum) => match sum.add(hist) {
                         Ok(combined) => {
                             if combined.reconciled {
@@ -135,7 +138,7 @@ impl Cx<'_> {
         }
         let count = f64::from(fold.floats + fold.hists);
         if matches!(op, Sum | Avg) && fold.hists > 0 {
-            return self.folded_hist(span, op, fold);
+            return self.folded_hist(span, fold);
         }
         Some(Point::Float(match op {
             Count => count,
@@ -149,7 +152,7 @@ impl Cx<'_> {
         }))
     }
 
-    fn folded_hist(&self, span: Span, op: AggregateOp, fold: Fold) -> Option<Point> {
+    fn folded_hist(&self, span: Span, fold: Fold) -> Option<Point> {
         if fold.floats > 0 {
             self.warn(span, "encountered a mix of histograms and floats for aggregation");
             return None;
@@ -161,11 +164,7 @@ impl Cx<'_> {
         if fold.resets == 3 {
             self.warn(span, "conflicting counter resets during histogram aggregation");
         }
-        let mut hist = fold.hist?.hist;
-        if op == AggregateOp::Avg {
-            hist.divide(f64::from(fold.hists));
-        }
-        Some(Point::Hist(Arc::new(hist)))
+        Some(Point::Hist(Arc::new(fold.hist?.finish())))
     }
 
     /// Evaluates the parameter; NaN is an error where `what` says what it is.
@@ -181,11 +180,7 @@ impl Cx<'_> {
     }
 
     /// Collects the series by group, in the order they came.
-    fn grouped(
-        &self,
-        aggregate: &Aggregate,
-        grid: &Grid,
-    ) -> Result<(Vec<Series>, Vec<(Labels, Vec<usize>)>), EvalError> {
+    fn grouped(&self, aggregate: &Aggregate, grid: &Grid) -> Result<Grouped, EvalError> {
         let all = self.vector(&aggregate.expr, grid)?;
         let mut index: HashMap<Labels, usize> = HashMap::new();
         let mut groups: Vec<(Labels, Vec<usize>)> = Vec::new();

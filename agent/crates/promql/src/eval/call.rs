@@ -33,6 +33,13 @@ impl Cx<'_> {
             Special::Start => constant(self.start as f64 / 1000.0),
             Special::End => constant(self.end as f64 / 1000.0),
             Special::Step => constant(self.step as f64 / 1000.0),
+            Special::MinOf | Special::MaxOf => {
+                let pick = if special == Special::MinOf { simple::go_min } else { simple::go_max };
+                let mut values = self.scalar(&call.args[0], grid)?;
+                let others = self.scalar(&call.args[1], grid)?;
+                values.iter_mut().zip(others).for_each(|(a, b)| *a = pick(*a, b));
+                Ok(values)
+            }
             Special::Range => constant((self.end - self.start) as f64 / 1000.0),
             _ => self.only_one(&call.args[0], grid),
         }
@@ -278,7 +285,7 @@ impl Cx<'_> {
             self.drop_name(&mut series);
             for (step, at) in picked.iter().enumerate() {
                 let time = at.and_then(|at| match start {
-                    true => samples.starts.get(at).copied().flatten(),
+                    true => Some(samples.starts.get(at).copied().flatten().unwrap_or_default()),
                     false => Some(samples.at[at]),
                 });
                 series.set(step, time.map(|time| Point::Float(time.as_seconds())));

@@ -163,7 +163,7 @@ impl Cx<'_> {
                     let bits = q[step].to_bits();
                     let at = by_value.iter().position(|(known, _)| *known == bits).unwrap_or_else(|| {
                         let mut builder = LabelsBuilder::from(&family.labels);
-                        let result = set_label(&mut builder, &label, &go_float(q[step]));
+                        let result = set_label(&mut builder, &label, &open_metrics_float(q[step]));
                         failed = failed.take().or(result.err());
                         let mut out = Series::new(builder.finish(), family.drop_name, grid.steps);
                         self.drop_name(&mut out);
@@ -236,6 +236,15 @@ impl Cx<'_> {
         }
         unique.finish(sink)
     }
+}
+
+/// A float as OpenMetrics writes it: always with a dot or an exponent.
+fn open_metrics_float(value: f64) -> String {
+    let mut text = go_float(value);
+    if value.is_finite() && !text.contains(['.', 'e']) {
+        text.push_str(".0");
+    }
+    text
 }
 
 fn parse_bound(text: &str) -> Option<f64> {

@@ -69,8 +69,7 @@ impl Cx<'_> {
         grid: &Grid,
         sink: &mut Sink<'_>,
     ) -> Result<(), EvalError> {
-        let name = if special == Special::Sort { "sort" } else { "sort_desc" };
-        if self.warn_if_range(span, name) {
+        if self.warn_if_range(span) {
             return self.each(arg, grid, sink);
         }
         let mut all = self.vector(arg, grid)?;
@@ -87,11 +86,10 @@ impl Cx<'_> {
     }
 
     /// The order of a range query's series is that of their labels, whatever was asked.
-    fn warn_if_range(&self, span: Span, name: &str) -> bool {
+    fn warn_if_range(&self, span: Span) -> bool {
         let is_range = self.step > 0;
         if is_range {
-            let text = "is ineffective for range queries since results are always ordered by labels";
-            self.warn(span, &format!("{name} {text}"));
+            self.warn(span, "sort is ineffective for range queries since results are always ordered by labels");
         }
         is_range
     }
@@ -105,7 +103,7 @@ impl Cx<'_> {
         sink: &mut Sink<'_>,
     ) -> Result<(), EvalError> {
         let descending = special == Special::SortByLabelDesc;
-        if self.warn_if_range(span, if descending { "sort_by_label_desc" } else { "sort_by_label" }) {
+        if self.warn_if_range(span) {
             return self.each(&args[0], grid, sink);
         }
         let names: Vec<String> = args[1..].iter().map(text_arg).collect();

@@ -130,10 +130,8 @@ impl Cx<'_> {
         let Some(matching) = &binary.matching else { return Err(EvalError::new("matching wants vectors")) };
         let swapped = matching.card == Cardinality::OneToMany;
         let (many, one) = if swapped { (right, left) } else { (left, right) };
-        let (fill_many, fill_one) = match swapped {
-            true => (matching.fill_right, matching.fill_left),
-            false => (matching.fill_left, matching.fill_right),
-        };
+        // With group_right the sides are swapped and the fill values are not: so Prometheus does.
+        let (fill_many, fill_one) = (matching.fill_left, matching.fill_right);
         let join = Join { cx: self, span, binary, matching, swapped, fill_many, fill_one };
         let present = |side: &[Series]| -> Vec<bool> {
             (0..grid.steps).map(|step| side.iter().any(|series| series.has(step))).collect()
@@ -175,15 +173,17 @@ impl Join<'_, '_> {
         if many.peek().is_none() {
             // Only the one side is there: the many side may be filled in.
             let (Some(fill), Some(one), Some(right)) = (self.fill_many, one, right) else { return Ok(()) };
-            let labels = match self.matching.card {
-                Cardinality::OneToOne => &one.labels,
-                _ => key,
-            };
-            return self.put(labels, Some(&one.labels), &Point::Float(fill), &right, step, out, &mut Vec::new());
+            return self.put(key, Some(&one.labels), &Point::Float(fill), &right, step, out, &mut Vec::new());
         }
         let Some(right) = right else { return Ok(()) };
         let mut taken = Vec::new();
-        for series in many {
+        let is_one_to_one = self.matching.card == Cardinality::OneToOne;
+        for (i, series) in many.enumerate() {
+            if i > 0 && is_one_to_one {
+                let text =
+                    "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)";
+                return Err(EvalError::new(text));
+            }
             let Some(left) = series.get(step) else { continue };
             let one = one.map(|one| &one.labels);
             self.put(&series.labels, one, &left, &right, step, out, &mut taken)?;
@@ -212,13 +212,7 @@ impl Join<'_, '_> {
         let Some(result) = result else { return Ok(()) };
         let labels = self.labels(many, one);
         let at = out.slot(&labels, self.binary.bool_modifier);
-        if self.matching.card == Cardinality::OneToOne {
-            if !taken.is_empty() {
-                let text =
-                    "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)";
-                return Err(EvalError::new(text));
-            }
-        } else if taken.contains(&at) {
+        if taken.contains(&at) {
             return Err(EvalError::new("multiple matches for labels: grouping labels must ensure unique matches"));
         }
         taken.push(at);
@@ -232,7 +226,7 @@ impl Join<'_, '_> {
     /// Returns what the result of a pair is called.
     fn labels(&self, many: &Labels, one: Option<&Labels>) -> Labels {
         let drop = !self.binary.op.is_comparison() || (self.binary.bool_modifier && !self.cx.delayed_name_removal);
-        let mut labels = if drop { many.without_name() } else { many.clone() };
+        let mut labels = if drop { crate::eval::without_metadata(many) } else { many.clone() };
         let named = |name: &str| self.matching.labels.iter().any(|label| label == name);
         if self.matching.card == Cardinality::OneToOne {
             labels = labels.filter(|name| named(name) == self.matching.on);

@@ -20,7 +20,7 @@ pub(crate) mod window;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
-use model::{Labels, Querier, is_stale_nan};
+use model::{Labels, Querier, is_stale_nan, labels::NAME};
 
 use crate::annotations::Notes;
 use crate::ast::*;
@@ -88,7 +88,7 @@ impl Cx<'_> {
         match expr.value_type() {
             ValueType::Scalar => self.scalar(expr, grid).map(Val::Scalar),
             ValueType::Vector => self.vector(expr, grid).map(Val::Vector),
-            ValueType::Text => Ok(Val::Text(text_of(expr).to_vec())),
+            ValueType::Text => Ok(Val::Text),
             ValueType::Matrix => Err(EvalError::new("a range vector cannot be evaluated here")),
         }
     }
@@ -194,7 +194,7 @@ impl Cx<'_> {
         if self.delayed_name_removal {
             series.drop_name = true;
         } else {
-            series.labels = series.labels.without_name();
+            series.labels = crate::eval::without_metadata(&series.labels);
         }
     }
 }
@@ -202,6 +202,11 @@ impl Cx<'_> {
 /// Returns whether one side is a scalar and neither is another operator, whose chain must not become recursion.
 fn streams(binary: &Binary) -> bool {
     binary.matching.is_none() && ![&binary.lhs, &binary.rhs].iter().any(|side| matches!(side.kind, ExprKind::Binary(_)))
+}
+
+/// Returns labels without the metric's name, type and unit, which a computed value no longer has.
+pub(crate) fn without_metadata(labels: &Labels) -> Labels {
+    labels.filter(|name| !matches!(name, NAME | "__type__" | "__unit__"))
 }
 
 /// The bytes of a string literal.

@@ -161,7 +161,7 @@ fn hist_spread(window: &Window<'_>, is_counter: bool, began: bool) -> Option<His
     if is_counter && hists.iter().any(|hist| is_gauge(hist)) {
         not_counter(window);
     }
-    if !is_counter && !(is_gauge(first) && is_gauge(last)) {
+    if !is_counter && (!is_gauge(first) || !is_gauge(last)) {
         not_gauge(window);
     }
     let mut before: Arc<Hist> = first.clone();
@@ -180,9 +180,7 @@ fn hist_spread(window: &Window<'_>, is_counter: bool, began: bool) -> Option<His
         return None;
     }
     let mut result = Hist::clone(last);
-    if combine(window, &mut result, &before, false).is_none() {
-        return None;
-    }
+    combine(window, &mut result, &before, false)?;
     if is_counter {
         let skip = usize::from(!began);
         for (i, now) in hists.iter().enumerate().skip(skip) {
@@ -261,7 +259,7 @@ pub(super) fn instant(window: &Window<'_>, is_rate: bool) -> Option<Point> {
 /// `sum_over_time` and `avg_over_time` of histograms.
 pub(super) fn sum_hists(window: &Window<'_>, average: bool) -> Option<Point> {
     let (first, rest) = window.hists.split_first()?;
-    let mut sum = Sum::new(first);
+    let mut sum = Sum::new(first, average);
     let (mut collision, mut reconciled) = (false, false);
     for hist in rest {
         match sum.add(hist) {
@@ -283,8 +281,5 @@ pub(super) fn sum_hists(window: &Window<'_>, average: bool) -> Option<Point> {
     if reconciled {
         window.info("mismatched custom buckets were reconciled during aggregation");
     }
-    if average {
-        sum.hist.divide(window.hists.len() as f64);
-    }
-    Some(Point::Hist(Arc::new(sum.hist)))
+    Some(Point::Hist(Arc::new(sum.finish())))
 }

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use model::{Labels, Matcher, SelectError, SeriesSamples, TimeRange, UnixMs, Value, is_stale_nan};
+use model::{Labels, Matcher, ResetHint, SelectError, SeriesSamples, TimeRange, UnixMs, Value, is_stale_nan};
 
 use super::window::Window;
 use super::{Cx, Sink};
@@ -73,7 +73,11 @@ impl Samples {
                     self.at.push(at);
                     self.floats.push(value);
                 }
-                Some(Point::Hist(hist)) => {
+                Some(Point::Hist(mut hist)) => {
+                    // What was between two steps of the subquery is unknown, so a hint says nothing here.
+                    if hist.hint != ResetHint::Gauge {
+                        Arc::make_mut(&mut hist).hint = ResetHint::Unknown;
+                    }
                     self.hist_at.push(at);
                     self.hists.push(hist);
                 }
@@ -375,7 +379,7 @@ impl Cx<'_> {
                 }
             }
             self.hold(points.len())?;
-            let labels = if drop { labels.without_name() } else { labels.clone() };
+            let labels = if drop { crate::eval::without_metadata(labels) } else { labels.clone() };
             all.push(MatrixSeries { labels, points });
             Ok(())
         })?;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use model::ResetHint;
 
 use super::Hist;
+use crate::eval::window::Kahan;
 
 /// Exponential and custom buckets were to be mixed.
 #[derive(Debug)]
@@ -172,6 +173,12 @@ impl Hist {
         }
     }
 
+    /// Returns whether anything is infinite.
+    fn overflows(&self) -> bool {
+        let sides = self.positive.iter().chain(&self.negative).map(|(_, count)| *count);
+        [self.zero, self.count, self.sum].into_iter().chain(sides).any(f64::is_infinite)
+    }
+
     /// Returns whether the counter was reset between `before` and this.
     pub fn is_reset_since(&self, before: &Hist) -> bool {
         match self.hint {
@@ -238,20 +245,108 @@ fn merge(into: &mut Vec<(i32, f64)>, from: &[(i32, f64)], sign: f64) {
     into.retain(|(_, count)| *count != 0.0);
 }
 
-/// A running sum of histograms.
+/// A running sum or mean of histograms that carries what rounding takes away, bucket by bucket.
 #[derive(Debug, Clone)]
 pub(crate) struct Sum {
-    pub hist: Hist,
+    hist: Hist,
+    lost: Hist,
+    count: f64,
+    /// Whether this is a mean, and whether it had to become a running one because the sum would overflow.
+    mean: bool,
+    running: bool,
 }
 
 impl Sum {
     /// Begins with one histogram.
-    pub fn new(first: &Hist) -> Sum {
-        Sum { hist: first.clone() }
+    pub fn new(first: &Hist, mean: bool) -> Sum {
+        let mut lost = first.clone();
+        lost.each_count(&mut |count| *count = 0.0);
+        Sum { hist: first.clone(), lost, count: 1.0, mean, running: false }
     }
 
     /// Adds another.
     pub fn add(&mut self, other: &Hist) -> Result<Combined, Incompatible> {
-        self.hist.add(other)
+        let mut other = other.clone();
+        let reconciled = self.hist.align(&mut other)?;
+        self.lost.align(&mut self.hist)?;
+        let collision = self.hist.adjust_hint(other.hint);
+        self.count += 1.0;
+        if self.mean && !self.running {
+            let (hist, lost) = (self.hist.clone(), self.lost.clone());
+            self.increase(&other);
+            if !self.hist.overflows() {
+                return Ok(Combined { collision, reconciled });
+            }
+            (self.hist, self.lost, self.running) = (hist, lost, true);
+            let before = self.count - 1.0;
+            self.hist.each_count(&mut |count| *count /= before);
+            self.lost.each_count(&mut |count| *count /= before);
+        }
+        if self.running {
+            let (count, share) = (self.count, (self.count - 1.0) / self.count);
+            self.hist.each_count(&mut |value| *value *= share);
+            self.lost.each_count(&mut |value| *value *= share);
+            other.each_count(&mut |value| *value /= count);
+        }
+        self.increase(&other);
+        Ok(Combined { collision, reconciled })
+    }
+
+    fn increase(&mut self, other: &Hist) {
+        for (sum, lost, value) in [
+            (&mut self.hist.zero, &mut self.lost.zero, other.zero),
+            (&mut self.hist.count, &mut self.lost.count, other.count),
+            (&mut self.hist.sum, &mut self.lost.sum, other.sum),
+        ] {
+            kahan(sum, lost, value);
+        }
+        increase_side(&mut self.hist.positive, &mut self.lost.positive, &other.positive);
+        increase_side(&mut self.hist.negative, &mut self.lost.negative, &other.negative);
+    }
+
+    /// Returns the sum or the mean.
+    pub fn finish(mut self) -> Hist {
+        let divisor = if self.mean && !self.running { self.count } else { 1.0 };
+        self.hist.each_count(&mut |count| *count /= divisor);
+        self.lost.each_count(&mut |count| *count /= divisor);
+        for (sum, lost) in [
+            (&mut self.hist.zero, self.lost.zero),
+            (&mut self.hist.count, self.lost.count),
+            (&mut self.hist.sum, self.lost.sum),
+        ] {
+            if sum.is_finite() {
+                *sum += lost;
+            }
+        }
+        merge(&mut self.hist.positive, &self.lost.positive, 1.0);
+        merge(&mut self.hist.negative, &self.lost.negative, 1.0);
+        self.hist
+    }
+}
+
+fn kahan(sum: &mut f64, lost: &mut f64, value: f64) {
+    let mut kahan = Kahan { sum: *sum, lost: *lost };
+    kahan.add(value);
+    (*sum, *lost) = (kahan.sum, kahan.lost);
+}
+
+fn increase_side(sums: &mut Vec<(i32, f64)>, losses: &mut Vec<(i32, f64)>, values: &[(i32, f64)]) {
+    for (index, value) in values {
+        let at = slot(sums, *index);
+        let lost_at = slot(losses, *index);
+        kahan(&mut sums[at].1, &mut losses[lost_at].1, *value);
+    }
+    sums.retain(|(_, count)| *count != 0.0);
+    losses.retain(|(_, count)| *count != 0.0);
+}
+
+/// Returns where the bucket of an index is; it is made where there is none.
+fn slot(buckets: &mut Vec<(i32, f64)>, index: i32) -> usize {
+    match buckets.binary_search_by_key(&index, |(index, _)| *index) {
+        Ok(at) => at,
+        Err(at) => {
+            buckets.insert(at, (index, 0.0));
+            at
+        }
     }
 }

@@ -20,6 +20,15 @@ pub(crate) struct Part {
 }
 
 impl Part {
+    /// Returns the value that stands for the observations of the bucket.
+    fn middle(&self) -> f64 {
+        if self.linear {
+            return (self.lower + self.upper) / 2.0;
+        }
+        let middle = (self.lower * self.upper).sqrt();
+        if self.upper < 0.0 { -middle } else { middle }
+    }
+
     /// Returns how much of the bucket lies below a value within it.
     fn share_below(&self, value: f64) -> f64 {
         if self.lower == f64::NEG_INFINITY {
@@ -32,6 +41,58 @@ impl Part {
         match value > 0.0 {
             true => (value_log - lower) / (upper - lower),
             false => 1.0 - (value_log - upper) / (lower - upper),
+        }
+    }
+}
+
+/// What is left of a histogram while it is trimmed.
+struct Trimmed {
+    bound: f64,
+    upper: bool,
+    changed: bool,
+    count: Kahan,
+    sum: Kahan,
+}
+
+impl Trimmed {
+    /// Returns how much of a bucket stays, `None` for nothing, and counts it.
+    fn keep(&mut self, part: Part) -> Option<f64> {
+        let (count, value) = if self.upper { self.below(part) } else { self.above(part) };
+        self.changed |= count != part.count;
+        self.count.add(count);
+        if count != 0.0 {
+            self.sum.add(count * value);
+        }
+        (count != 0.0).then_some(count)
+    }
+
+    fn below(&mut self, part: Part) -> (f64, f64) {
+        let bound = self.bound;
+        match (part.lower == f64::NEG_INFINITY, part.upper == f64::INFINITY) {
+            (_, true) if bound < f64::INFINITY || bound.is_nan() => (0.0, 0.0),
+            (true, _) if bound > f64::NEG_INFINITY => {
+                self.changed |= bound < part.upper;
+                (part.count, part.upper.min(bound))
+            }
+            _ if bound >= part.upper => (part.count, part.middle()),
+            _ if bound > part.lower => (part.count * part.share_below(bound), Part { upper: bound, ..part }.middle()),
+            _ => (0.0, 0.0),
+        }
+    }
+
+    fn above(&mut self, part: Part) -> (f64, f64) {
+        let bound = self.bound;
+        match (part.lower == f64::NEG_INFINITY, part.upper == f64::INFINITY) {
+            (true, _) if bound > f64::NEG_INFINITY || bound.is_nan() => (0.0, 0.0),
+            (_, true) if bound < f64::INFINITY => {
+                self.changed |= bound > part.lower;
+                (part.count, part.lower.max(bound))
+            }
+            _ if bound <= part.lower => (part.count, part.middle()),
+            _ if bound < part.upper => {
+                (part.count * (1.0 - part.share_below(bound)), Part { lower: bound, ..part }.middle())
+            }
+            _ => (0.0, 0.0),
         }
     }
 }
@@ -149,8 +210,34 @@ impl Hist {
         variance.total() / self.count
     }
 
-    /// Takes away what lies above (`upper`) or below a bound.
-    pub fn trim(&mut self, _bound: f64, _upper: bool) {}
+    /// Takes away what lies above a bound (`upper`) or below it. Where anything goes, the sum is estimated anew.
+    pub fn trim(&mut self, bound: f64, upper: bool) {
+        let mut all = Trimmed { bound, upper, changed: false, count: Kahan::default(), sum: Kahan::default() };
+        let linear = self.is_custom();
+        let mut negative = Vec::new();
+        for (index, count) in &self.negative {
+            let part = Part { lower: -self.upper(*index), upper: -self.lower(*index), count: *count, linear };
+            negative.extend(all.keep(part).map(|count| (*index, count)));
+        }
+        if self.zero != 0.0 && !linear {
+            let width = self.zero_threshold;
+            let mut part = Part { lower: -width, upper: width, count: self.zero, linear: true };
+            self.fit_zero(&mut part);
+            self.zero = all.keep(part).unwrap_or(0.0);
+        }
+        let mut positive = Vec::new();
+        for (index, count) in &self.positive {
+            let mut part = Part { lower: self.lower(*index), upper: self.upper(*index), count: *count, linear };
+            if part.lower == f64::NEG_INFINITY && part.upper > 0.0 && part.upper != f64::INFINITY {
+                part.lower = 0.0;
+            }
+            positive.extend(all.keep(part).map(|count| (*index, count)));
+        }
+        (self.negative, self.positive) = (negative, positive);
+        if all.changed {
+            (self.count, self.sum) = (all.count.total(), all.sum.total());
+        }
+    }
 
     /// Returns the histogram as Go's `FloatHistogram.String` prints it.
     pub fn text(&self) -> String {

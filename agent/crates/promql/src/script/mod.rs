@@ -91,7 +91,9 @@ struct Runner {
 }
 
 /// Functions whose value depends on the time of evaluation.
-const TIME_FUNCTIONS: [&str; 11] = [
+const TIME_FUNCTIONS: [&str; 13] = [
+    "start",
+    "end",
     "days_in_month",
     "day_of_month",
     "day_of_week",

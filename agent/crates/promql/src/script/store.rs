@@ -90,18 +90,21 @@ impl Samples {
     }
 }
 
-/// The hint of a histogram that is read back.
+/// The hint of a histogram that is read back. A reset begins a chunk, and the first of a chunk reads as unknown.
 fn hint(before: Option<&Hist>, now: &Hist) -> ResetHint {
-    if matches!(now.hint, ResetHint::Gauge | ResetHint::Reset) {
-        return now.hint;
+    match (now.hint, before) {
+        (ResetHint::Gauge, _) => return ResetHint::Gauge,
+        (ResetHint::Reset, _) | (_, None) => return ResetHint::Unknown,
+        (_, Some(before)) if before.hint == ResetHint::Gauge => return ResetHint::Unknown,
+        _ => {}
     }
-    let Some(before) = before.filter(|before| before.hint != ResetHint::Gauge) else { return ResetHint::Unknown };
+    let Some(before) = before else { return ResetHint::Unknown };
     let mut plain = now.clone();
     plain.hint = ResetHint::Unknown;
     let other_buckets = before.schema != now.schema
         || before.bounds != now.bounds
         || before.zero_threshold.to_bits() != now.zero_threshold.to_bits();
-    if other_buckets || plain.is_reset_since(before) { ResetHint::Reset } else { ResetHint::NotReset }
+    if other_buckets || plain.is_reset_since(before) { ResetHint::Unknown } else { ResetHint::NotReset }
 }
 
 impl Querier for Store {
