@@ -6,7 +6,11 @@
 use std::error::Error as _;
 
 use model::labels::NAME;
-use model::{AlertState, Batch, Labels, LabelsBuilder, MetricKind, Mono, Now, Querier, UnixMs, Value};
+use model::seams::Visitor;
+use model::{
+    AlertState, Batch, Labels, LabelsBuilder, Matcher, MetricKind, Mono, Now, Querier, SelectError, TimeRange, UnixMs,
+    Value,
+};
 use promql::{Engine, Expr, QueryValue};
 
 use crate::alert::{Active, Found, step};
@@ -82,7 +86,6 @@ pub fn evaluate(
     let mut overlay = Overlay::new(source, run.at);
     let mut results = Vec::with_capacity(group.rules.len());
     for (rule, before) in group.rules.iter().zip(before) {
-        let rows = batch.rows().len();
         let mut result = match &rule.kind {
             RuleKind::Record(record) => {
                 run.record(rule, record, group.limit, &mut overlay, batch).map(|written| (Vec::new(), written))
@@ -90,7 +93,6 @@ pub fn evaluate(
             RuleKind::Alert(alert) => run.alert(rule, alert, group.limit, before.alerts, &mut overlay, batch),
         };
         if let Err(message) = &mut result {
-            batch.truncate(rows);
             cut(message);
         }
         results.push(match result {
@@ -213,6 +215,19 @@ impl Run<'_> {
         }
     }
 
+    /// Returns a value as templates have it. A histogram is a text there, and the engine is who knows it.
+    fn number(&self, value: &Value) -> Number {
+        if let Value::Float(value) = value {
+            return Number::Float(*value);
+        }
+        let mut one = Overlay::new(&Nothing, self.at);
+        one.write(&Labels::from_pairs([(NAME, "h")]), value);
+        let expr = promql::parse("count_values(\"text\", h)").expect("a good expression");
+        let counted = self.query(&expr, &one).unwrap_or_default();
+        let text = counted.first().and_then(|(labels, _)| labels.get("text")).unwrap_or("");
+        Number::Histogram(text.into())
+    }
+
     fn expand(
         &self,
         rule: &Rule,
@@ -224,7 +239,7 @@ impl Run<'_> {
         let query = |text: &str| {
             let expr = promql::parse(text).map_err(|error| error.to_string())?;
             let found = self.query(&expr, source)?;
-            Ok(found.into_iter().map(|(labels, value)| Sample { labels, value: number(&value) }).collect())
+            Ok(found.into_iter().map(|(labels, value)| Sample { labels, value: self.number(&value) }).collect())
         };
         let scope = Scope {
             now: self.now.wall,
@@ -232,7 +247,7 @@ impl Run<'_> {
             external_labels: self.external_labels,
             query: &query,
         };
-        let number = number(value);
+        let number = self.number(value);
         let text = |template: &Template| {
             template
                 .expand(labels, &number, &scope)
@@ -260,9 +275,51 @@ fn set_cut(builder: &mut LabelsBuilder, name: &str, value: &str) {
     let _ = builder.set(name, &value[..end]);
 }
 
-fn number(value: &Value) -> Number {
-    match value {
-        Value::Float(value) => Number::Float(*value),
-        Value::Histogram(histogram) => Number::Histogram(format!("{{sum:{}}}", histogram.sum).into()),
+/// A store with nothing in it.
+struct Nothing;
+
+impl Querier for Nothing {
+    fn select(&self, _: &[Matcher], _: TimeRange, _: &mut Visitor<'_>) -> Result<(), SelectError> {
+        Ok(())
+    }
+
+    fn series(&self, _: &[Matcher], _: TimeRange, _: &mut dyn FnMut(&Labels) -> bool) -> Result<(), SelectError> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::{Counts, Histogram, Mono, ResetHint};
+
+    #[test]
+    fn a_histogram_prints_as_promql_prints_it() {
+        let engine = Engine::default();
+        let labels = Labels::empty();
+        let now = Now { mono: Mono(0), wall: UnixMs(1_795_249_000_000), wall_trusted: true };
+        let run = Run {
+            engine: &engine,
+            external_url: "",
+            external_labels: &labels,
+            now,
+            slot: Mono(0),
+            at: now.wall,
+            stop: &|| false,
+        };
+        let counts = Counts::Float { zero: 0.0, count: 3.0, positive: vec![], negative: vec![] };
+        let histogram = Histogram {
+            schema: 0,
+            zero_threshold: 0.0,
+            sum: 10.0,
+            positive_spans: vec![],
+            negative_spans: vec![],
+            custom_bounds: vec![],
+            counts,
+            hint: ResetHint::Unknown,
+        };
+        let text = run.number(&Value::Histogram(std::sync::Arc::new(histogram)));
+        assert_eq!(text, Number::Histogram("{count:3, sum:10}".into()));
+        assert_eq!(run.number(&Value::Float(1.5)), Number::Float(1.5));
     }
 }

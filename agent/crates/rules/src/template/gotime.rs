@@ -169,7 +169,7 @@ pub fn print_duration(out: &mut String, ns: i64) {
 fn push_decimal(out: &mut String, value: u64, unit: u64) {
     out.push_str(&(value / unit).to_string());
     let width = unit.ilog10() as usize;
-    if value % unit != 0 {
+    if !value.is_multiple_of(unit) {
         out.push_str(format!(".{:0width$}", value % unit).trim_end_matches('0'));
     }
 }
