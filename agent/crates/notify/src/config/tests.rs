@@ -112,3 +112,22 @@ fn the_peers_routing_files_route_as_its_own_tests_say() {
         assert_eq!(load(&node, &mut errors, &mut warnings).is_some(), good, "{file}: {errors}");
     }
 }
+
+#[test]
+fn every_file_the_peer_must_read_is_read() {
+    let Some(folder) = shared("suites/alertmanager/config") else { return };
+    let expected = std::fs::read_to_string(folder.join("../config_expect.json")).expect("readable");
+    let (mut read, mut wrong) = (0, Vec::new());
+    for part in expected.split("\n \"").skip(1).filter(|part| part.contains("\"must_load\"")) {
+        let name = part.split('"').next().unwrap_or("");
+        let Ok(text) = std::fs::read_to_string(folder.join(name)) else { continue };
+        let (mut errors, mut warnings) = (Errors::new(), Errors::new());
+        match yaml::parse(name, &text) {
+            Ok(node) if load(&node, &mut errors, &mut warnings).is_some() => read += 1,
+            Ok(_) => wrong.push(errors.to_string()),
+            Err(errors) => wrong.push(errors.to_string()),
+        }
+    }
+    println!("config_expect.json: {read} files read that must be");
+    assert!(read >= 8 && wrong.is_empty(), "{read} read\n{}", wrong.join("\n"));
+}
