@@ -101,12 +101,10 @@ impl Filesystem {
         self.text.clear();
         self.mounts.clear();
         // Without the right to read process 1, our own view of the mounts is what there is.
-        let first = self.file.text(host, &host.procfs, &["1/mountinfo"]);
-        let is_own = first.is_err();
-        let file = if is_own { &mut self.own } else { &mut self.file };
+        let is_own = self.file.text(host, &host.procfs, &["1/mountinfo"]).is_err();
         let text = match is_own {
-            true => file.text(host, &host.procfs, &["self/mountinfo"])?,
-            false => file.text(host, &host.procfs, &["1/mountinfo"])?,
+            true => self.own.text(host, &host.procfs, &["self/mountinfo"])?,
+            false => self.file.last_text()?,
         };
         let mut bad = None;
         for (at, line) in text.lines().enumerate() {
@@ -136,6 +134,7 @@ impl Filesystem {
             }
         }
         let expected = "`id parent major:minor root mountpoint options ... - type device options`";
+        let file = if is_own { &self.own } else { &self.file };
         Ok(bad.map_or(Ok(()), |line| Err(file.malformed(line, expected))))
     }
 

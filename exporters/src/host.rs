@@ -106,6 +106,29 @@ impl Reader {
         as_text(&self.path, &self.buf)
     }
 
+    /// Reads a file below a folder as text; a file that is not there is `None`, at no cost.
+    ///
+    /// # Errors
+    /// `Io`, or `Malformed` when it is no UTF-8 or too long.
+    pub fn text_if_there(&mut self, base: &Path, parts: &[&str]) -> Result<Option<&str>, CollectError> {
+        set_path(&mut self.path, base, parts);
+        let file = match File::open(&self.path) {
+            Ok(file) => file,
+            Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(CollectError::Io { path: self.path.clone(), source }),
+        };
+        read_whole(&file, &self.path, &mut self.buf)?;
+        as_text(&self.path, &self.buf).map(Some)
+    }
+
+    /// Returns what was read last.
+    ///
+    /// # Errors
+    /// `Malformed` when it is no UTF-8.
+    pub fn last_text(&self) -> Result<&str, CollectError> {
+        as_text(&self.path, &self.buf)
+    }
+
     /// Reads a file below a folder.
     ///
     /// # Errors
@@ -167,6 +190,18 @@ impl Names {
         let name = |range: &(u32, u32)| &text[range.0 as usize..range.1 as usize];
         self.ranges.sort_unstable_by(|a, b| name(a).cmp(name(b)));
         Ok(())
+    }
+
+    /// Lists a directory as [`Names::list`] does; returns whether it is there, at no cost where it is not.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn list_if_there(&mut self, base: &Path, parts: &[&str]) -> Result<bool, CollectError> {
+        set_path(&mut self.path, base, parts);
+        match rustix::fs::access(self.path.as_path(), rustix::fs::Access::EXISTS) {
+            Err(rustix::io::Errno::NOENT) => Ok(false),
+            _ => self.list(base, parts).map(|()| true),
+        }
     }
 
     /// Returns the path listed last.

@@ -9,6 +9,8 @@
 
 pub mod collector;
 pub mod error;
+#[cfg(feature = "gpio")]
+pub mod gpio;
 pub mod host;
 pub mod lane;
 pub mod settings;

@@ -129,18 +129,14 @@ impl Netdev {
             self.text.push_str(name);
             let end = self.text.len();
             if self.has_alias {
-                match self.extra.text(host, &host.sysfs, &["class/net/", name, "/ifalias"]) {
-                    Err(error) if error.is_not_found() => {}
-                    alias => self.text.push_str(troubles.note(alias).unwrap_or("").trim()),
-                }
+                let alias = self.extra.text_if_there(&host.sysfs, &["class/net/", name, "/ifalias"]);
+                self.text.push_str(troubles.note(alias).flatten().unwrap_or("").trim());
             }
             let mut device = Device { name: (start, end), alias: (end, self.text.len()), counts, nohandler: None };
             if self.has_nohandler {
                 let path = ["class/net/", name, "/statistics/rx_nohandler"];
-                match self.extra.text(host, &host.sysfs, &path) {
-                    Err(error) if error.is_not_found() => {}
-                    text => device.nohandler = troubles.note(text).and_then(|text| unsigned(text.trim())),
-                }
+                let count = troubles.note(self.extra.text_if_there(&host.sysfs, &path)).flatten();
+                device.nohandler = count.and_then(|count| unsigned(count.trim()));
             }
             self.devices.push(device);
         }

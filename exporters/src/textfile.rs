@@ -102,9 +102,13 @@ impl Textfile {
     }
 
     fn read_directory(&mut self, host: &Host, directory: &str) {
-        match self.names.list(Path::new(directory), &[]) {
-            Ok(()) => {}
-            Err(error) if self.is_default && error.is_not_found() => return,
+        let listed = match self.is_default {
+            true => self.names.list_if_there(Path::new(directory), &[]),
+            false => self.names.list(Path::new(directory), &[]).map(|()| true),
+        };
+        match listed {
+            Ok(true) => {}
+            Ok(false) => return,
             Err(error) => return self.failures.note(error, true),
         }
         let names = std::mem::take(&mut self.names);

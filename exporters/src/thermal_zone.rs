@@ -42,9 +42,8 @@ impl Collector for ThermalZone {
     }
 
     fn collect(&mut self, host: &Host, out: &mut Batch) -> Result<(), CollectError> {
-        match self.names.list(&host.sysfs, &[DIR]) {
-            Err(error) if error.is_not_found() => return Ok(()),
-            listed => listed?,
+        if !self.names.list_if_there(&host.sysfs, &[DIR])? {
+            return Ok(());
         }
         let mut troubles = Troubles::default();
         troubles.note(self.zones(host, out));
@@ -87,12 +86,12 @@ impl ThermalZone {
         let mut troubles = Troubles::default();
         for name in self.names.iter() {
             let Some(number) = numbered(name, "cooling_device") else { continue };
-            let mut state = |file: &str| match self.file.text(host, &host.sysfs, &[DIR, "/", name, "/", file]) {
-                Err(error) if error.is_not_found() => Ok(None),
-                text => match parse_temp(text?.trim()) {
-                    Some(state) => Ok(Some(state)),
-                    None => Err(self.file.malformed(1, "a number")),
-                },
+            let mut state = |file: &str| {
+                let text = self.file.text_if_there(&host.sysfs, &[DIR, "/", name, "/", file])?;
+                match text.map(|text| parse_temp(text.trim())) {
+                    Some(None) => Err(self.file.malformed(1, "a number")),
+                    state => Ok(state.flatten()),
+                }
             };
             // A device is told whole or not at all.
             let other = if file == "cur_state" { "max_state" } else { "cur_state" };
@@ -120,10 +119,8 @@ fn parse_temp(text: &str) -> Option<i64> {
 
 /// Reads the type of a zone or device; a file that is not there is an empty type.
 fn read_kind<'a>(file: &'a mut Reader, host: &Host, name: &str) -> Result<&'a str, CollectError> {
-    match file.text(host, &host.sysfs, &[DIR, "/", name, "/type"]) {
-        Err(error) if error.is_not_found() => Ok(""),
-        text => Ok(text?.trim()),
-    }
+    let text = file.text_if_there(&host.sysfs, &[DIR, "/", name, "/type"])?;
+    Ok(text.unwrap_or("").trim())
 }
 
 #[cfg(test)]

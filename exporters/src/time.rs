@@ -48,9 +48,8 @@ impl Collector for Time {
         out.family("node_time_zone_offset_seconds", help, MetricKind::Gauge);
         let (zone, offset) = self.zone.at(host, now.as_secs() as i64);
         out.add(&[("time_zone", zone)], f64::from(offset));
-        match self.names.list(&host.sysfs, &[DIR]) {
-            Err(error) if error.is_not_found() => return Ok(()),
-            listed => listed?,
+        if !self.names.list_if_there(&host.sysfs, &[DIR])? {
+            return Ok(());
         }
         let mut troubles = Troubles::default();
         for (file, name, help) in [

@@ -1,1 +1,88 @@
-//! Placeholder.
+//! No file can make a collector panic, and no bad file hides the good ones.
+//!
+//! Every file of our own board is damaged in many ways from a seed: emptied, cut, filled with bytes that are no
+//! UTF-8, given absurd numbers, lines doubled or swapped. After each damage the lane must come back, tell its own
+//! success metrics, and print text that our own parser takes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::own::{board, flags, mounts};
+use crate::support::{Folder, copy, lane_over, printed};
+
+/// How often each file is damaged.
+const ROUNDS: usize = 40;
+
+struct Seed(u64);
+
+impl Seed {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit.max(1) as u64) as usize
+    }
+}
+
+fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+    let mut entries: Vec<PathBuf> =
+        fs::read_dir(folder).expect("a readable folder").map(|entry| entry.expect("an entry").path()).collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() { files(&path, found) } else { found.push(path) }
+    }
+}
+
+fn damage(good: &[u8], seed: &mut Seed) -> Vec<u8> {
+    let mut bytes = good.to_vec();
+    let at = seed.below(bytes.len());
+    match seed.below(9) {
+        0 => bytes.clear(),
+        1 => bytes.truncate(at),
+        2 if !bytes.is_empty() => bytes[at] = seed.below(256) as u8,
+        3 => bytes.splice(at..at, [0xff, 0xfe, 0x00]).for_each(drop),
+        4 => bytes.splice(at..at, b"99999999999999999999999999 ".iter().copied()).for_each(drop),
+        5 => bytes.splice(at..at, b"-1e999 NaN ".iter().copied()).for_each(drop),
+        6 => bytes.extend_from_slice(good),
+        7 => bytes = bytes.split(|b| *b == b'\n').rev().flat_map(|line| [line, b"\n"].concat()).collect(),
+        _ => bytes.splice(at..at, b" \n:\"{\\".iter().copied().cycle().take(at + 7)).for_each(drop),
+    }
+    bytes
+}
+
+#[test]
+fn damaged_files_are_survived() {
+    let folder = Folder::new("mutation");
+    copy(&board(), &folder.0);
+    let mut found = Vec::new();
+    files(&folder.0, &mut found);
+    found.retain(|path| !path.ends_with("expected.prom"));
+    assert!(found.len() > 30, "{found:?}");
+    let flags = flags(&folder.0);
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let mut lane = lane_over(&folder.0, &flags, mounts());
+    let whole = printed(&mut lane).lines().count();
+    // One text file is broken from the start.
+    assert!(lane.failures().iter().all(|failure| failure.error.is_success()), "{:?}", lane.failures());
+    let (mut failures, mut seed) = (0, Seed(0x9e37_79b9_7f4a_7c15));
+    for path in &found {
+        let good = fs::read(path).expect("a readable file");
+        for round in 0..ROUNDS {
+            let state = seed.0;
+            fs::write(path, damage(&good, &mut seed)).expect("a writable file");
+            let text = printed(&mut lane);
+            failures += lane.failures().len();
+            let case = format!("{} round {round} seed {state:#x}", path.display());
+            assert!(text.contains("node_scrape_collector_success{collector=\"uname\"} 1\n"), "{case}");
+            let mut batch = model::Batch::new();
+            if let Err(error) = exposition::parse_text(text.as_bytes(), &mut batch) {
+                panic!("{case}: {error}\n{text}");
+            }
+        }
+        fs::write(path, &good).expect("a writable file");
+    }
+    assert!(failures > found.len() * ROUNDS * 5 / 4, "only {failures} failures were noticed");
+    // A file that is whole again is believed again; the CPUs' counters alone remember the largest they saw.
+    let text = printed(&mut lane_over(&folder.0, &flags, mounts()));
+    assert_eq!(text.lines().count(), whole);
+}

@@ -32,20 +32,17 @@ impl Topology {
     pub(super) fn collect(&mut self, host: &Host, out: &mut Batch) -> Result<(), CollectError> {
         let mut troubles = Troubles::default();
         troubles.note(self.isolated(host, out));
-        match self.names.list(&host.sysfs, &[DIR]) {
-            Err(error) if error.is_not_found() => return troubles.finish(),
-            listed => troubles.note(listed),
-        };
+        if troubles.note(self.names.list_if_there(&host.sysfs, &[DIR])) != Some(true) {
+            return troubles.finish();
+        }
         troubles.note(self.throttles(host, out));
         troubles.note(self.online(host, out));
         troubles.finish()
     }
 
     fn isolated(&mut self, host: &Host, out: &mut Batch) -> Result<(), CollectError> {
-        let text = match self.isolated.text(host, &host.sysfs, &[DIR, "/isolated"]) {
-            Err(error) if error.is_not_found() => return Ok(()),
-            text => text?,
-        };
+        let text = self.isolated.text_if_there(&host.sysfs, &[DIR, "/isolated"])?;
+        let Some(text) = text else { return Ok(()) };
         let help = "Whether each core is isolated, information from /sys/devices/system/cpu/isolated.";
         out.family("node_cpu_isolated", help, MetricKind::Gauge);
         let mut good = true;
@@ -119,9 +116,7 @@ fn is_cpu(name: &str) -> bool {
 
 /// Reads a number of one CPU; a file that is not there is `None`.
 fn read_number(file: &mut Reader, host: &Host, cpu: &str, name: &str) -> Result<Option<u64>, CollectError> {
-    let value = match file.text(host, &host.sysfs, &[DIR, "/", cpu, "/", name]) {
-        Err(error) if error.is_not_found() => return Ok(None),
-        text => unsigned(text?.trim()),
-    };
+    let text = file.text_if_there(&host.sysfs, &[DIR, "/", cpu, "/", name])?;
+    let Some(value) = text.map(|text| unsigned(text.trim())) else { return Ok(None) };
     value.map(Some).ok_or_else(|| file.malformed(1, "a number"))
 }

@@ -44,10 +44,8 @@ impl Udev {
             let (major, minor) = (Decimal::new(major), Decimal::new(minor));
             let value = |key| value(&self.text[range.0..range.1], key);
             let serial = ["SCSI_IDENT_SERIAL", "ID_SERIAL_SHORT", "ID_SERIAL"].map(value);
-            let rotational = match self.file.text(host, &host.sysfs, &["block/", device, "/queue/rotational"]) {
-                Err(error) if error.is_not_found() => "0",
-                text => troubles.note(text).map_or("0", str::trim),
-            };
+            let rotational = self.file.text_if_there(&host.sysfs, &["block/", device, "/queue/rotational"]);
+            let rotational = troubles.note(rotational).flatten().map_or("0", str::trim);
             let labels = [
                 ("device", device),
                 ("major", major.as_str()),
@@ -73,10 +71,8 @@ impl Udev {
             let start = self.text.len();
             let (major, minor) = (Decimal::new(major), Decimal::new(minor));
             let path = ["b", major.as_str(), ":", minor.as_str()];
-            match self.file.text(host, &host.udev, &path) {
-                Err(error) if error.is_not_found() => {}
-                text => self.text.push_str(troubles.note(text).unwrap_or("")),
-            }
+            let text = self.file.text_if_there(&host.udev, &path);
+            self.text.push_str(troubles.note(text).flatten().unwrap_or(""));
             self.devices.push((start, self.text.len()));
         }
     }
