@@ -12,7 +12,7 @@ use yaml::{Errors, Map, Node};
 /// When the wall clock is believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ClockFloor {
-    /// From this date on; `None` waits for the kernel's word.
+    /// From this date on; `None` is decided by the machine (`believed::clock_floor`).
     pub trusted_after: Option<UnixMs>,
 }
 

@@ -1,0 +1,83 @@
+//! `narthex check config|rules FILE..`: every error in a file, without running it.
+
+use std::path::Path;
+
+use yaml::Errors;
+
+use super::args::{Arguments, Next, unknown};
+use super::{Failure, help};
+use crate::believed;
+
+/// Runs the command.
+///
+/// # Errors
+/// A fault when any file has an error.
+pub fn main(mut arguments: Arguments) -> Result<(), Failure> {
+    let mut files = Vec::new();
+    let mut kind = None;
+    while let Some(next) = arguments.next()? {
+        match next {
+            Next::Flag(flag) if flag == "help" || flag == "h" => return help::print(help::CHECK),
+            Next::Flag(flag) => return Err(unknown(&flag, ["help"])),
+            Next::Operand(word) if kind.is_none() => kind = Some(word),
+            Next::Operand(file) => files.push(file),
+        }
+    }
+    let check: fn(&str) -> (Errors, Errors, String) = match kind.as_deref() {
+        Some("config") => config,
+        Some("rules") => rule_file,
+        _ => {
+            return Err(Failure::Usage("check what? 'narthex check config FILE..' or 'check rules FILE..'".to_owned()));
+        }
+    };
+    if files.is_empty() {
+        return Err(Failure::Usage("check needs at least one file".to_owned()));
+    }
+    let mut bad = 0;
+    for file in &files {
+        let (errors, warnings, found) = check(file);
+        warnings.iter().for_each(|warning| println!("{warning} (warning)"));
+        if errors.is_empty() {
+            println!("{file}: good, {found}");
+        } else {
+            println!("{}", listed(&errors));
+            bad += 1;
+        }
+    }
+    if bad == 0 { Ok(()) } else { Err(Failure::Fault(String::new())) }
+}
+
+fn config(file: &str) -> (Errors, Errors, String) {
+    let mut loaded = believed::load(Some(Path::new(file)));
+    if let Some(config) = &loaded.config
+        && let Err(error) = believed::lane(config)
+    {
+        loaded.errors.push(yaml::Error::of_file(file, error, ""));
+    }
+    let rules: usize = loaded.rules.iter().map(|group| group.rules.len()).sum();
+    let found = format!("{} rule groups with {rules} rules", loaded.rules.len());
+    (loaded.errors, loaded.warnings, found)
+}
+
+fn rule_file(file: &str) -> (Errors, Errors, String) {
+    let mut errors = Errors::new();
+    let mut found = String::new();
+    match std::fs::read_to_string(file) {
+        Ok(text) => {
+            let groups = rules::load(file, &text, &mut errors);
+            let rules: usize = groups.iter().map(|group| group.rules.len()).sum();
+            found = format!("{} groups with {rules} rules", groups.len());
+        }
+        Err(error) => errors.push(yaml::Error::of_file(file, format!("reading: {error}"), "a file that can be read")),
+    }
+    (errors, Errors::new(), found)
+}
+
+/// Returns the errors, one a line, and how many there were beyond what is kept.
+pub fn listed(errors: &Errors) -> String {
+    let mut lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    if errors.left_out() > 0 {
+        lines.push(format!("and {} more", errors.left_out()));
+    }
+    lines.join("\n")
+}

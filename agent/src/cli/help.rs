@@ -1,0 +1,91 @@
+//! What `--help` says, command by command, each with examples.
+
+use std::io::Write;
+
+use super::Failure;
+
+/// `narthex --help`.
+pub const GENERAL: &str = "\
+Narthex: metrics, storage, rules and forwarding for an embedded Linux board, in one process.
+
+Usage: narthex [run] [flags]             collect, keep, judge, notify, forward, serve
+       narthex collect [flags]           print one collection and exit
+       narthex check config|rules FILE.. find every error in a file, without running it
+       narthex test promql FILE..        run scripts in Prometheus's test language
+       narthex COMMAND --help            more about one command
+
+Examples:
+  narthex                                run with the built-in configuration, serve on :9090
+  narthex --config.file=narthex.yml      run with a configuration
+  narthex collect | grep temp            look at this machine's sensors
+";
+
+/// `narthex run --help`.
+pub const RUN: &str = "\
+Collects this machine, keeps it in one bounded file, evaluates rules, notifies, forwards, and serves HTTP.
+
+Usage: narthex [run] [flags]
+
+  --config.file=FILE             the configuration; without it the built-in one
+  --storage.path=FOLDER          where the data file lies; default: the platform's state folder
+  --web.listen-address=ADDRESS   where to serve, for example :9090 or 127.0.0.1:9090; default :9090
+  --log.level=LEVEL              error, warn, info or debug; default info
+  --log.format=FORMAT            logfmt or json; default logfmt
+
+Signals: SIGHUP reads the configuration again (all of it or nothing), SIGTERM flushes and ends.
+
+Examples:
+  narthex run
+  narthex run --config.file=/etc/narthex/narthex.yml --storage.path=/var/lib/narthex
+  narthex run --web.listen-address=127.0.0.1:9091
+";
+
+/// `narthex collect --help`.
+pub const COLLECT: &str = "\
+Collects once, prints the metrics and exits. Takes node_exporter's flags.
+
+Usage: narthex collect [flags]
+
+  --collector.NAME, --no-collector.NAME   switch a collector on or off
+  --collector.disable-defaults            start with none
+  --path.procfs=, --path.sysfs=, --path.rootfs=, --path.udev.data=
+  --web.disable-exporter-metrics          accepted, changes nothing: a single collection has none
+
+Examples:
+  narthex collect
+  narthex collect --collector.disable-defaults --collector.thermal_zone
+  narthex collect --path.procfs=/host/proc --path.sysfs=/host/sys --path.rootfs=/host
+
+Collectors and their flags:
+";
+
+/// `narthex check --help`.
+pub const CHECK: &str = "\
+Finds every error in a file without running it; each is printed as file:line:column: what, and what was expected.
+
+Usage: narthex check config FILE..    a configuration, with the rule files it names
+       narthex check rules FILE..     rule files
+
+Examples:
+  narthex check config /etc/narthex/narthex.yml
+  narthex check rules rules/*.yml
+";
+
+/// `narthex test --help`.
+pub const TEST: &str = "\
+Runs scripts in Prometheus's test language against the query engine; the last line is `N passed, M failed`.
+
+Usage: narthex test promql FILE..
+
+Example:
+  narthex test promql my-queries.test
+";
+
+/// Prints a text on standard output. A reader that went away is no fault.
+///
+/// # Errors
+/// None; the type fits the commands.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    Ok(())
+}

@@ -1,0 +1,281 @@
+//! `narthex [run]`: starts the house.
+//!
+//! The order matters: the configuration is read whole, the port is opened and the data file locked before any
+//! thread starts, so that whatever cannot work is said at once, with the flag that helps, and nothing is half
+//! running.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, RwLock};
+
+use log::LevelFilter;
+use model::Clock;
+use promql::Engine;
+
+use super::args::{Arguments, Next, unknown};
+use super::{Failure, VERSION, help};
+use crate::believed::{self, Surroundings};
+use crate::collect::{Ask, Collect};
+use crate::config::{Config, ListenAddress, Loaded};
+use crate::core::{Core, Event};
+use crate::disk::DiskThread;
+use crate::house::{Line, Message, Reload, Running, WebHouse, days_in_words};
+use crate::io::{self, signals::Signal};
+use crate::logging::{self, Format};
+use crate::medium::{self, Medium};
+use crate::os::clock::{SystemClock, boottime};
+use crate::os::service::Service;
+use crate::receivers::Receivers;
+use crate::rules_thread::RulesThread;
+use crate::web::Web;
+use crate::{about, gpio};
+
+const FLAGS: [&str; 6] = ["config.file", "storage.path", "web.listen-address", "log.level", "log.format", "help"];
+
+/// What the command line says.
+#[derive(Debug, Default)]
+struct Flags {
+    config_file: Option<PathBuf>,
+    storage_path: Option<PathBuf>,
+    listen_address: Option<ListenAddress>,
+    log_level: Option<LevelFilter>,
+    log_format: Format,
+    help: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Wrong usage, or a fault that keeps the agent from running.
+pub fn main(arguments: Arguments) -> Result<(), Failure> {
+    let flags = read_flags(arguments)?;
+    if flags.help {
+        return help::print(help::RUN);
+    }
+    logging::start(flags.log_format, flags.log_level.unwrap_or(LevelFilter::Info));
+    let (config, loaded) = believed_config(believed::load(flags.config_file.as_deref()))?;
+    start(flags, config, loaded)
+}
+
+fn read_flags(mut arguments: Arguments) -> Result<Flags, Failure> {
+    let mut flags = Flags::default();
+    while let Some(next) = arguments.next()? {
+        let flag = match next {
+            Next::Flag(flag) => flag,
+            Next::Operand(word) => return Err(Failure::Usage(format!("run takes flags only, not '{word}'"))),
+        };
+        match flag.as_str() {
+            "help" | "h" => flags.help = true,
+            "config.file" => flags.config_file = Some(arguments.value()?.into()),
+            "storage.path" => flags.storage_path = Some(arguments.value()?.into()),
+            "web.listen-address" => {
+                let text = arguments.value()?;
+                let wrong =
+                    || Failure::Usage(format!("--web.listen-address={text} is no address: :9090, 127.0.0.1:9090"));
+                flags.listen_address = Some(ListenAddress::parse(&text).ok_or_else(wrong)?);
+            }
+            "log.level" => {
+                let text = arguments.value()?;
+                let wrong = |_| Failure::Usage(format!("--log.level={text}: error, warn, info or debug"));
+                flags.log_level = Some(text.parse().map_err(wrong)?);
+            }
+            "log.format" => {
+                flags.log_format = match arguments.value()?.as_str() {
+                    "logfmt" => Format::Logfmt,
+                    "json" => Format::Json,
+                    other => return Err(Failure::Usage(format!("--log.format={other}: logfmt or json"))),
+                }
+            }
+            _ => return Err(unknown(&flag, FLAGS)),
+        }
+    }
+    Ok(flags)
+}
+
+/// Returns the configuration, or every error in it.
+fn believed_config(mut loaded: Loaded) -> Result<(Config, Loaded), Failure> {
+    for warning in loaded.warnings.iter() {
+        log::warn!("{warning}");
+    }
+    match loaded.config.take() {
+        Some(config) => Ok((config, loaded)),
+        None => Err(Failure::Fault(super::check::listed(&loaded.errors))),
+    }
+}
+
+fn start(flags: Flags, config: Config, loaded: Loaded) -> Result<(), Failure> {
+    let fault = |text: String| Failure::Fault(text);
+    let lane = believed::lane(&config).map_err(fault)?;
+    let address = flags.listen_address.as_ref().unwrap_or(&config.web.listen_address);
+    let listener = io::bind(&address.host, address.port).map_err(|error| fault(port_taken(address, &error)))?;
+    let port = listener.local_addr().map_or(address.port, |address| address.port());
+
+    let clock: Arc<dyn Clock + Send + Sync> = Arc::new(SystemClock { trusted_after: believed::clock_floor(&config) });
+    let started = boottime();
+    let Medium { store, file, tail, path, trouble } =
+        medium::open(&config.storage, flags.storage_path.as_deref(), clock.now()).map_err(fault)?;
+
+    let (line, messages) = Line::new();
+    let reader = Arc::new(RwLock::new(store.reader()));
+    let engine = || Engine { lookback_ms: config.query.lookback_ms as i64, ..Engine::default() };
+    let thread = |error: std::io::Error| fault(format!("starting a thread: {error}"));
+    let disk = match file {
+        Some(file) => {
+            let line = line.clone();
+            Some(
+                DiskThread::start(Box::new(file), Box::new(move |done| line.event(Event::Disk(done))))
+                    .map_err(thread)?,
+            )
+        }
+        None => None,
+    };
+    let rules = {
+        let line = line.clone();
+        let tell = Box::new(move |job| line.event(Event::Evaluated(job)));
+        RulesThread::start(reader.clone(), engine(), clock.clone(), tell).map_err(thread)?
+    };
+    let receivers = {
+        let line = line.clone();
+        Receivers::new(Arc::new(move |id, outcome| line.event(Event::Noticed(id, outcome))))
+    };
+    let watched = gpio::start(&config.gpio, &config.collect.paths.dev, believed::interval_ms(&config));
+    let collect = {
+        let line = line.clone();
+        let tell = Box::new(move |collection| line.event(Event::Collected(Box::new(collection))));
+        Collect::start(lane, believed::interval_ms(&config), watched, clock.clone(), tell).map_err(thread)?
+    };
+
+    let setup = believed::setup(&config, loaded.rules, loaded.notify, port);
+    let upstreams = believed::upstreams(
+        &config,
+        &Surroundings {
+            reader: reader.clone(),
+            clock: clock.clone(),
+            line: line.clone(),
+            external_labels: setup.external_labels.clone(),
+            instance: setup.instance.clone(),
+            saved: &|cell| store.cell(cell),
+        },
+    )
+    .map_err(fault)?;
+    let web = Arc::new(Web {
+        house: Box::new(WebHouse { line: line.clone(), collect: collect.clone() }),
+        reader: reader.clone(),
+        engine: engine(),
+        clock: clock.clone(),
+        external_labels: RwLock::new(setup.external_labels.clone()),
+    });
+
+    let mut about = about::this_board(&config.collect.paths);
+    about.interval_ms = believed::interval_ms(&config);
+    about.ring.path = path.as_deref().map_or(String::new(), |path| path.display().to_string());
+    about.ring.trouble = trouble;
+    let days = store.stats().days;
+    let core = Core::new(store, setup, clock.now());
+    let service = Service::from_env();
+    say_hello(&flags, path.as_deref(), port, days);
+
+    let reload = reloader(flags.config_file.clone(), port, web.clone());
+    let running = Running {
+        core,
+        clock,
+        disk,
+        tail,
+        rules,
+        receivers,
+        upstreams,
+        collect,
+        reader,
+        service,
+        line: line.clone(),
+        about,
+        started,
+        tail_failed: false,
+    };
+    serve(listener, web, &line).map_err(thread)?;
+    line.set_ready();
+    running.service.ready("serving");
+    match running.run(&messages, reload) {
+        true => Ok(()),
+        false => Err(fault("stopped before everything was on the medium: what is missing is in the tail".to_owned())),
+    }
+}
+
+/// Serves on a thread of its own.
+fn serve(listener: std::net::TcpListener, web: Arc<Web>, line: &Line) -> std::io::Result<()> {
+    let line = line.clone();
+    let signal = Box::new(move |signal| match signal {
+        Signal::Reload => line.send(Message::Reload(None)),
+        Signal::Stop => line.send(Message::Stop),
+    });
+    std::thread::Builder::new().name("io".to_owned()).stack_size(512 << 10).spawn(move || {
+        if let Err(error) = io::serve(listener, web, signal) {
+            log::error!("serving HTTP: {error}");
+        }
+    })?;
+    Ok(())
+}
+
+/// Returns what reads the configuration again: all of it takes effect, or nothing.
+fn reloader(file: Option<PathBuf>, port: u16, web: Arc<Web>) -> Reload {
+    Box::new(move |running: &mut Running| {
+        let mut loaded = believed::load(file.as_deref());
+        for warning in loaded.warnings.iter() {
+            log::warn!("{warning}");
+        }
+        let Some(config) = loaded.config.take() else { return Err(super::check::listed(&loaded.errors)) };
+        let lane = believed::lane(&config)?;
+        let setup = believed::setup(&config, loaded.rules, loaded.notify, port);
+        let around = Surroundings {
+            reader: running.reader.clone(),
+            clock: running.clock.clone(),
+            line: running.line.clone(),
+            external_labels: setup.external_labels.clone(),
+            instance: setup.instance.clone(),
+            saved: &|cell| running.core.store.cell(cell),
+        };
+        // The old ones end after the frame they are at; a frame in doubt is saved and sent again by the new ones.
+        let upstreams = believed::upstreams(&config, &around)?;
+        running.upstreams = upstreams;
+        running.about.interval_ms = believed::interval_ms(&config);
+        running.collect.ask(Ask::Change(Box::new(lane), believed::interval_ms(&config)));
+        *web.external_labels.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = setup.external_labels.clone();
+        running.line.event(Event::Changed(Box::new(setup)));
+        Ok(())
+    })
+}
+
+fn port_taken(address: &ListenAddress, error: &std::io::Error) -> String {
+    let shown = format!("{}:{}", address.host, address.port);
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => format!(
+            "the address {shown} is taken by another program: give this one another, \
+             for example --web.listen-address=:{}",
+            address.port.wrapping_add(1).max(1024)
+        ),
+        std::io::ErrorKind::PermissionDenied => {
+            format!("the address {shown} needs more rights than this user has: try --web.listen-address=:9090")
+        }
+        _ => format!("listening on {shown}: {error} (--web.listen-address says where to listen)"),
+    }
+}
+
+/// What a newcomer sees first. Under a service manager the log says it.
+fn say_hello(flags: &Flags, path: Option<&Path>, port: u16, days: Option<f64>) {
+    let page = format!("http://localhost:{port}/");
+    let file = path.map_or("memory only".to_owned(), |path| path.display().to_string());
+    log::info!("narthex {VERSION} serves {page} and keeps its data in {file} ({})", days_in_words(days));
+    if !std::io::IsTerminal::is_terminal(&std::io::stdout()) {
+        return;
+    }
+    let next = match &flags.config_file {
+        Some(_) => "",
+        None => "    a configuration of your own   start from configs/minimal.yml, run with --config.file=FILE\n",
+    };
+    let text = format!(
+        "\n  Narthex {VERSION} is looking after this machine.\n\n    the page    {page}\n    the data    {file}, {days}\n\n  \
+         Try next:\n    curl '{page}api/v1/query?query=node_load1'\n    curl {page}metrics\n{next}    \
+         Ctrl-C stops it; nothing is lost.\n\n",
+        days = days_in_words(days)
+    );
+    let _ = help::print(&text);
+}

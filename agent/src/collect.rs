@@ -1,0 +1,190 @@
+//! The collect thread: reads the machine when it is time, and when somebody asks for fresh metrics.
+//!
+//! It may block (a file that hangs stalls this thread and nothing else), and owns no state that anyone else needs.
+//! Batches go to core filled and come back to be filled again, so a steady machine allocates nothing. Everybody who
+//! asks for `/metrics` while a collection is on its way shares its text.
+//!
+//! Collections are spaced by elapsed time; one that was missed, because the machine slept or a reader hung, is not
+//! made up for.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use exporters::Lane;
+use model::{Batch, Clock, Mono, Now};
+
+use crate::gpio::GpioView;
+use crate::os::clock::monotonic_ns;
+use crate::web::MetricsReply;
+
+/// The stack of the collect thread, in bytes.
+const STACK_BYTES: usize = 512 << 10;
+/// How many batches are kept to be filled again.
+const SPARE_BATCHES_MAX: usize = 2;
+
+/// One collection, on its way to core.
+pub struct Collection {
+    /// When it was made.
+    pub now: Now,
+    /// What was read.
+    pub batch: Batch,
+    /// How long reading took, in seconds.
+    pub seconds: f64,
+    /// Who asked for it as text; nobody: it is to be stored.
+    pub readers: Vec<MetricsReply>,
+}
+
+/// What the collect thread is asked to do.
+pub enum Ask {
+    /// Make a fresh collection and reply with its text.
+    Metrics(MetricsReply),
+    /// Print a collection that core has completed, reply, and keep the batch.
+    Print(Batch, Vec<MetricsReply>),
+    /// Keep a batch for the next collection.
+    Spare(Batch),
+    /// Read with these collectors at this interval from now on.
+    Change(Box<Lane>, u64),
+}
+
+/// Speaks to the collect thread.
+#[derive(Clone)]
+pub struct Collect {
+    asks: Sender<Ask>,
+}
+
+impl Collect {
+    /// Starts the thread; `tell` is called with each collection.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(
+        lane: Lane,
+        interval_ms: u64,
+        gpio: Option<Arc<Mutex<GpioView>>>,
+        clock: Arc<dyn Clock + Send + Sync>,
+        tell: Box<dyn Fn(Collection) + Send>,
+    ) -> std::io::Result<Collect> {
+        let (asks, asked) = channel();
+        let worker = Worker {
+            lane,
+            interval_ms,
+            next: clock.now().mono,
+            gpio,
+            clock,
+            spare: Vec::new(),
+            readers: Vec::new(),
+            printing: false,
+            writer: exposition::TextWriter::new(),
+            tell,
+        };
+        std::thread::Builder::new()
+            .name("collect".to_owned())
+            .stack_size(STACK_BYTES)
+            .spawn(move || worker.run(&asked))?;
+        Ok(Collect { asks })
+    }
+
+    /// Asks for something.
+    pub fn ask(&self, ask: Ask) {
+        // The thread ends only with the process, so the channel is open.
+        let _ = self.asks.send(ask);
+    }
+}
+
+struct Worker {
+    lane: Lane,
+    interval_ms: u64,
+    next: Mono,
+    gpio: Option<Arc<Mutex<GpioView>>>,
+    clock: Arc<dyn Clock + Send + Sync>,
+    spare: Vec<Batch>,
+    /// Who waits for the collection after the one that is on its way.
+    readers: Vec<MetricsReply>,
+    /// Whether a collection for readers is on its way through core.
+    printing: bool,
+    writer: exposition::TextWriter,
+    tell: Box<dyn Fn(Collection) + Send>,
+}
+
+impl Worker {
+    fn run(mut self, asked: &Receiver<Ask>) {
+        loop {
+            let wait_ms = self.next.since_ms(self.clock.now().mono);
+            match asked.recv_timeout(Duration::from_millis(wait_ms)) {
+                Ok(ask) => self.handle(ask),
+                Err(RecvTimeoutError::Timeout) => self.collect_if_due(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn handle(&mut self, ask: Ask) {
+        match ask {
+            Ask::Metrics(reply) => {
+                self.readers.push(reply);
+                self.collect_for_readers();
+            }
+            Ask::Print(batch, readers) => {
+                let mut text = String::new();
+                self.writer.write(&batch, &mut text);
+                for reply in readers {
+                    reply(text.clone());
+                }
+                self.keep(batch);
+                self.printing = false;
+                self.collect_for_readers();
+            }
+            Ask::Spare(batch) => self.keep(batch),
+            Ask::Change(lane, interval_ms) => {
+                self.lane = *lane;
+                self.interval_ms = interval_ms;
+                self.next = self.clock.now().mono;
+            }
+        }
+        self.collect_if_due();
+    }
+
+    fn collect_for_readers(&mut self) {
+        if !self.printing && !self.readers.is_empty() {
+            self.printing = true;
+            let readers = std::mem::take(&mut self.readers);
+            self.collect(readers);
+        }
+    }
+
+    fn collect_if_due(&mut self) {
+        let now = self.clock.now().mono;
+        if now < self.next {
+            return;
+        }
+        // Keep the rhythm; what was missed is not invented.
+        let missed = now.since_ms(self.next) / self.interval_ms;
+        self.next = self.next.plus_ms((missed + 1) * self.interval_ms);
+        self.collect(Vec::new());
+    }
+
+    fn collect(&mut self, readers: Vec<MetricsReply>) {
+        let mut batch = self.spare.pop().unwrap_or_default();
+        let now = self.clock.now();
+        let began = monotonic_ns();
+        self.lane.collect(&mut monotonic_ns);
+        for failure in self.lane.failures() {
+            let level = if failure.error.is_absent() { log::Level::Debug } else { log::Level::Warn };
+            log::log!(level, "collector {}: {}", failure.collector, crate::cli::chain(&failure.error));
+        }
+        self.lane.swap_batch(&mut batch);
+        if let Some(gpio) = &self.gpio {
+            gpio.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).add_to(&mut batch);
+        }
+        let seconds = (monotonic_ns() - began) as f64 / 1e9;
+        (self.tell)(Collection { now, batch, seconds, readers });
+    }
+
+    fn keep(&mut self, mut batch: Batch) {
+        if self.spare.len() < SPARE_BATCHES_MAX {
+            batch.clear();
+            self.spare.push(batch);
+        }
+    }
+}

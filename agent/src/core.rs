@@ -1,0 +1,305 @@
+//! The middle of the house: a state machine that owns all mutable state.
+//!
+//! `step` takes one event and appends what is to be done to a list of effects; `tick` does what time alone makes
+//! due; `next_deadline` says when that is. There is no clock, socket, file or thread in here, so the simulator runs
+//! a week of outages in a second with the very code that runs on a board. Each step does a bounded amount of work.
+//!
+//! What may take long is lent out: the rules' state travels to the rules thread and comes back with its results, so
+//! nobody waits for a lock. Read `Event` and `Effect` first, then `step`.
+
+pub mod own;
+pub mod setup;
+
+use model::{Alert, Batch, Labels, MetricKind, Mono, Now, Outcome, SourceId};
+use notify::{Notice, NoticeId, Notifier};
+use rules::Manager;
+use tsdb::{DiskOp, OpDone, Store};
+
+use crate::collect::Collection;
+use crate::web::MetricsReply;
+use own::Own;
+pub use setup::Setup;
+
+/// What was read of this machine.
+const NODE: SourceId = SourceId(1);
+/// `up` and `scrape_*` beside it.
+const REPORT: SourceId = SourceId(2);
+/// Rule groups count from here.
+const RULES_FIRST: u32 = 1_000;
+
+/// The cell that keeps pending times and alert states across a restart.
+const RULES_CELL: &str = "rules";
+/// The cell that keeps what receivers were told.
+const NOTIFY_CELL: &str = "notify";
+
+/// Something that happened.
+pub enum Event {
+    /// The machine was read.
+    Collected(Box<Collection>),
+    /// The medium answered.
+    Disk(OpDone),
+    /// The rules that were due have been evaluated; their state comes home.
+    Evaluated(Box<RulesJob>),
+    /// A receiver answered, or did not.
+    Noticed(NoticeId, Outcome),
+    /// An upstream wants its state kept before it sends; `done` is called when a kill does not lose it any more.
+    Keep(String, Vec<u8>, Box<dyn FnOnce() + Send>),
+    /// A new configuration is in force.
+    Changed(Box<Setup>),
+}
+
+/// Something to be done by the shell, in order.
+pub enum Effect {
+    /// For the medium or the tail.
+    Disk(DiskOp),
+    /// To be evaluated, with what is stored, and sent back as [`Event::Evaluated`].
+    Evaluate(Box<RulesJob>),
+    /// To be sent, and answered with [`Event::Noticed`].
+    Notify(Notice),
+    /// A batch to be filled again.
+    Spare(Batch),
+    /// A batch to be printed for these readers.
+    Print(Batch, Vec<MetricsReply>),
+    /// To be called now, after the effects before it.
+    Call(Box<dyn FnOnce() + Send>),
+    /// Rows were appended: upstreams may want them.
+    News,
+}
+
+/// The rules' state, on its way to or from the thread that evaluates.
+pub struct RulesJob {
+    /// The state.
+    pub manager: Manager,
+    /// What came of each group that was due.
+    pub evaluations: Vec<rules::Evaluation>,
+}
+
+/// All mutable state.
+pub struct Core {
+    /// What is stored.
+    pub store: Store,
+    setup: Setup,
+    /// At home unless an evaluation is on its way.
+    rules: Option<Box<RulesJob>>,
+    rules_deadline: Option<Mono>,
+    rule_counts: rules::Counts,
+    notifier: Option<Notifier>,
+    alerts: Vec<Alert>,
+    own: Own,
+    report: Batch,
+    target: Labels,
+    ops: Vec<DiskOp>,
+    /// Rules that arrived while the old ones were away.
+    waiting_setup: Option<Box<Setup>>,
+}
+
+impl Core {
+    /// Returns a core over this store.
+    pub fn new(store: Store, setup: Setup, now: Now) -> Core {
+        let mut manager = setup.manager();
+        if let Some(saved) = store.cell(RULES_CELL)
+            && let Err(error) = manager.restore(&saved, now)
+        {
+            log::warn!("how long alerts were pending is lost, they begin anew: {error}");
+        }
+        let mut notifier = setup.notifier();
+        if let (Some(notifier), Some(saved)) = (&mut notifier, store.cell(NOTIFY_CELL))
+            && let Err(error) = notifier.restore(&saved, now)
+        {
+            log::warn!("what receivers were told before is lost, they may be told again: {error}");
+        }
+        let target = Labels::from_pairs([("job", setup.job.as_str()), ("instance", setup.instance.as_str())]);
+        Core {
+            rules_deadline: manager.next_deadline(),
+            rules: Some(Box::new(RulesJob { manager, evaluations: Vec::new() })),
+            rule_counts: rules::Counts::default(),
+            notifier,
+            alerts: Vec::new(),
+            own: Own::new(now),
+            report: Batch::new(),
+            target,
+            ops: Vec::new(),
+            waiting_setup: None,
+            store,
+            setup,
+        }
+    }
+
+    /// Takes one event.
+    pub fn step(&mut self, now: Now, event: Event, out: &mut Vec<Effect>) {
+        match event {
+            Event::Collected(collection) => self.collected(now, *collection, out),
+            Event::Disk(done) => self.store.done(now, done),
+            Event::Evaluated(job) => self.evaluated(now, job, out),
+            Event::Noticed(id, outcome) => self.noticed(now, id, outcome),
+            Event::Keep(cell, bytes, done) => {
+                self.keep(&cell, &bytes);
+                self.drain(out);
+                out.push(Effect::Call(done));
+            }
+            Event::Changed(setup) => match self.rules {
+                Some(_) => self.change(now, *setup),
+                None => self.waiting_setup = Some(setup),
+            },
+        }
+        self.tick(now, out);
+    }
+
+    /// Does what time alone makes due.
+    pub fn tick(&mut self, now: Now, out: &mut Vec<Effect>) {
+        self.store.tick(now);
+        if self.rules_deadline.is_some_and(|deadline| deadline <= now.mono)
+            && let Some(job) = self.rules.take()
+        {
+            self.rules_deadline = None;
+            out.push(Effect::Evaluate(job));
+        }
+        if let Some(notifier) = &mut self.notifier {
+            while let Some(notice) = notifier.poll(now) {
+                out.push(Effect::Notify(notice));
+            }
+        }
+        self.save_notifier();
+        self.drain(out);
+    }
+
+    /// Returns when `tick` has something to do, if nothing happens before.
+    pub fn next_deadline(&self) -> Option<Mono> {
+        [self.store.next_deadline(), self.rules_deadline, self.notifier.as_ref().and_then(Notifier::next_deadline)]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Saves everything and returns the ticket of the sync that makes it last.
+    pub fn flush(&mut self, now: Now, out: &mut Vec<Effect>) -> u64 {
+        self.save_rules();
+        self.save_notifier();
+        let ticket = self.store.flush(now);
+        self.drain(out);
+        ticket
+    }
+
+    /// Returns the alerts that are not inactive.
+    pub fn alerts(&self) -> &[Alert] {
+        &self.alerts
+    }
+
+    /// Returns how the receivers stand; none when nobody is to be told.
+    pub fn receivers(&self) -> Vec<notify::ReceiverCounts> {
+        self.notifier.as_ref().map(Notifier::counts).unwrap_or_default()
+    }
+
+    /// Tells core how a reload went, for the metrics.
+    pub fn reloaded(&mut self, now: Now, is_good: bool) {
+        self.own.reloaded(self.store.wall_of(now), is_good);
+    }
+
+    /// Gives core the upstreams' state, for the metrics.
+    pub fn set_upstreams(&mut self, upstreams: Vec<own::UpstreamState>) {
+        self.own.upstreams = upstreams;
+    }
+
+    fn collected(&mut self, now: Now, collection: Collection, out: &mut Vec<Effect>) {
+        let Collection { now: at, mut batch, seconds, readers } = collection;
+        self.own.add_to(&mut batch, now, &self.store.stats(), &self.rule_counts, self.notifier.as_ref());
+        if !readers.is_empty() {
+            out.push(Effect::Print(batch, readers));
+            return;
+        }
+        let appended = self.store.append(at, &batch, NODE, &self.target);
+        let rows = batch.rows().len() as f64;
+        let report = &mut self.report;
+        report.clear();
+        for (name, value) in [
+            ("up", 1.0),
+            ("scrape_duration_seconds", seconds),
+            ("scrape_samples_scraped", rows),
+            ("scrape_samples_post_metric_relabeling", rows),
+            ("scrape_series_added", appended.new_series as f64),
+        ] {
+            report.family(name, "", MetricKind::Gauge);
+            report.add(&[], value);
+        }
+        self.store.append(at, report, REPORT, &self.target);
+        out.push(Effect::Spare(batch));
+        self.drain(out);
+        out.push(Effect::News);
+    }
+
+    fn evaluated(&mut self, now: Now, mut job: Box<RulesJob>, out: &mut Vec<Effect>) {
+        let none = Labels::empty();
+        for evaluation in job.evaluations.drain(..) {
+            let source = SourceId(RULES_FIRST + evaluation.group() as u32);
+            self.store.append(evaluation.now(), evaluation.batch(), source, &none);
+            let changed = job.manager.apply(now, evaluation);
+            if let Some(notifier) = &mut self.notifier {
+                notifier.alerts(now, &changed);
+            }
+        }
+        self.alerts = job.manager.alerts();
+        self.rule_counts = job.manager.counts();
+        self.rules_deadline = job.manager.next_deadline();
+        self.rules = Some(job);
+        self.save_rules();
+        if let Some(setup) = self.waiting_setup.take() {
+            self.change(now, *setup);
+        }
+        self.drain(out);
+        out.push(Effect::News);
+    }
+
+    fn noticed(&mut self, now: Now, id: NoticeId, outcome: Outcome) {
+        if let Some(notifier) = &mut self.notifier {
+            notifier.settle(now, id, outcome);
+        }
+    }
+
+    fn save_notifier(&mut self) {
+        if let Some(notifier) = &mut self.notifier
+            && notifier.take_changed()
+        {
+            let saved = notifier.save();
+            self.keep(NOTIFY_CELL, &saved);
+        }
+    }
+
+    fn save_rules(&mut self) {
+        if let Some(job) = &self.rules {
+            let saved = job.manager.save();
+            if self.store.cell(RULES_CELL).as_ref() != Some(&saved) {
+                self.keep(RULES_CELL, &saved);
+            }
+        }
+    }
+
+    /// Keeps a small state; what does not fit is said, and the one before stays.
+    fn keep(&mut self, cell: &str, bytes: &[u8]) {
+        if let Err(error) = self.store.put_cell(cell, bytes) {
+            log::error!("keeping {cell}: {error}");
+        }
+    }
+
+    /// Puts a new configuration into force; what rules and receivers know of the past is carried over.
+    fn change(&mut self, now: Now, setup: Setup) {
+        if let Some(old) = self.rules.take() {
+            let mut manager = setup.manager();
+            if let Err(error) = manager.restore(&old.manager.save(), now) {
+                log::warn!("how long alerts were pending is lost, they begin anew: {error}");
+            }
+            self.rules_deadline = manager.next_deadline();
+            self.rules = Some(Box::new(RulesJob { manager, evaluations: Vec::new() }));
+        }
+        match (&mut self.notifier, &setup.notify) {
+            (Some(notifier), Some(config)) => notifier.reload(now, config.clone()),
+            _ => self.notifier = setup.notifier(),
+        }
+        self.setup = setup;
+    }
+
+    /// Moves the store's operations to the effects.
+    fn drain(&mut self, out: &mut Vec<Effect>) {
+        self.store.take_ops(&mut self.ops);
+        out.extend(self.ops.drain(..).map(Effect::Disk));
+    }
+}

@@ -1,0 +1,309 @@
+//! Puts the parts together and runs them: threads, channels, the loop around core.
+//!
+//! ```text
+//! collect ─┐                       ┌─► disk thread
+//! disk ────┤                       ├─► rules thread
+//! rules ───┼─► events ─► core ─────┼─► receivers' threads
+//! senders ─┤   (this thread)       ├─► upstreams' threads (woken by news)
+//! web ─────┘                       └─► collect (batches come back)
+//! ```
+//!
+//! The loop reads one event or waits for core's next deadline, hands it to `Core::step`, and carries out the effects
+//! in order. The tail lives in memory and is written right here; everything that may wait is a thread's.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
+
+use model::{Clock, Mono, UnixMs};
+use tsdb::{DiskOp, OpDone};
+
+use crate::collect::{Ask, Collect};
+use crate::core::{Core, Effect, Event};
+use crate::disk::DiskThread;
+use crate::os::service::Service;
+use crate::os::tailfile::TailFile;
+use crate::receivers::Receivers;
+use crate::rules_thread::RulesThread;
+use crate::upstream::Upstream;
+use crate::web::{self, MetricsReply, Status};
+
+/// How long a stop may take to flush, in milliseconds: less than a service manager waits.
+const STOP_MS_MAX: u64 = 30_000;
+/// How long a page waits for core, in milliseconds.
+const STATUS_MS_MAX: u64 = 2_000;
+
+/// What reaches the loop.
+pub enum Message {
+    /// For core.
+    Event(Event),
+    /// Tell how things stand.
+    Status(SyncSender<Status>),
+    /// Read the configuration again and say what went wrong.
+    Reload(Option<SyncSender<Result<(), String>>>),
+    /// Flush and end.
+    Stop,
+}
+
+/// Speaks to the loop from other threads.
+#[derive(Clone)]
+pub struct Line {
+    messages: Sender<Message>,
+    ready: Arc<AtomicBool>,
+}
+
+impl Line {
+    /// Returns a line and the end that the loop reads.
+    pub fn new() -> (Line, Receiver<Message>) {
+        let (messages, received) = channel();
+        (Line { messages, ready: Arc::new(AtomicBool::new(false)) }, received)
+    }
+
+    /// Sends a message; once the loop has ended nobody is there to care.
+    pub fn send(&self, message: Message) {
+        let _ = self.messages.send(message);
+    }
+
+    /// Sends an event for core.
+    pub fn event(&self, event: Event) {
+        self.send(Message::Event(event));
+    }
+
+    /// Keeps a cell and returns when a kill does not lose it any more, or the loop has ended.
+    pub fn keep(&self, cell: &str, bytes: Vec<u8>) {
+        let (done, kept) = sync_channel::<()>(1);
+        self.event(Event::Keep(cell.to_owned(), bytes, Box::new(move || drop(done.send(())))));
+        let _ = kept.recv();
+    }
+
+    /// Says that the agent serves.
+    pub fn set_ready(&self) {
+        self.ready.store(true, Ordering::Release);
+    }
+}
+
+/// What the web sees of the house.
+pub struct WebHouse {
+    /// To the loop.
+    pub line: Line,
+    /// To the collect thread.
+    pub collect: Collect,
+}
+
+impl web::House for WebHouse {
+    fn fresh_metrics(&self, reply: MetricsReply) {
+        self.collect.ask(Ask::Metrics(reply));
+    }
+
+    fn status(&self) -> Option<Status> {
+        let (tell, told) = sync_channel(1);
+        self.line.send(Message::Status(tell));
+        told.recv_timeout(Duration::from_millis(STATUS_MS_MAX)).ok()
+    }
+
+    fn is_ready(&self) -> bool {
+        self.line.ready.load(Ordering::Acquire)
+    }
+
+    fn reload(&self) -> Result<(), String> {
+        let (tell, told) = sync_channel(1);
+        self.line.send(Message::Reload(Some(tell)));
+        told.recv().unwrap_or_else(|_| Err("the agent is stopping".to_owned()))
+    }
+}
+
+/// Reads the configuration again; the parts that the loop holds are changed by the callee.
+pub type Reload = Box<dyn FnMut(&mut Running) -> Result<(), String>>;
+
+/// Everything the loop holds.
+pub struct Running {
+    /// The state machine.
+    pub core: Core,
+    /// The time.
+    pub clock: Arc<dyn Clock + Send + Sync>,
+    /// The medium, unless everything is in memory.
+    pub disk: Option<DiskThread>,
+    /// The tail, where there is a folder in memory.
+    pub tail: Option<TailFile>,
+    /// Evaluates.
+    pub rules: RulesThread,
+    /// Sends notices.
+    pub receivers: Receivers,
+    /// Send samples.
+    pub upstreams: Vec<Upstream>,
+    /// Reads the machine.
+    pub collect: Collect,
+    /// The store as queries see it.
+    pub reader: Arc<RwLock<tsdb::Reader>>,
+    /// The service manager.
+    pub service: Service,
+    /// To ourselves.
+    pub line: Line,
+    /// How things stand, but for what core knows: filled once.
+    pub about: Status,
+    /// Since when we run.
+    pub started: Mono,
+    /// Said once, not at every append.
+    pub tail_failed: bool,
+}
+
+impl Running {
+    /// Runs until it is told to stop; returns whether everything was flushed.
+    pub fn run(mut self, messages: &Receiver<Message>, mut reload: Reload) -> bool {
+        let mut effects = Vec::new();
+        let watchdog_ms = self.service.watchdog_interval_ms();
+        loop {
+            let now = self.clock.now();
+            self.core.tick(now, &mut effects);
+            self.apply(&mut effects);
+            if watchdog_ms.is_some() {
+                self.service.alive();
+            }
+            match receive(messages, self.wait_ms(now.mono, watchdog_ms)) {
+                Ok(Message::Event(event)) => {
+                    self.show_upstreams(&event);
+                    self.core.step(self.clock.now(), event, &mut effects);
+                    self.apply(&mut effects);
+                }
+                Ok(Message::Status(reply)) => {
+                    let _ = reply.try_send(self.status());
+                }
+                Ok(Message::Reload(reply)) => self.reload(&mut reload, reply),
+                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return self.stop(messages),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+
+    fn wait_ms(&self, now: Mono, watchdog_ms: Option<u64>) -> Option<u64> {
+        let deadline = self.core.next_deadline().map(|deadline| deadline.since_ms(now));
+        match (deadline, watchdog_ms) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// The metrics that go with a collection show how upstreams stand at that moment.
+    fn show_upstreams(&mut self, event: &Event) {
+        if let Event::Collected(_) = event {
+            let states = self.upstreams.iter().map(Upstream::state).collect();
+            self.core.set_upstreams(states);
+        }
+    }
+
+    fn apply(&mut self, effects: &mut Vec<Effect>) {
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Disk(DiskOp::Tail { offset, bytes }) => self.tail(|tail| tail.write(offset, &bytes)),
+                Effect::Disk(op) => match &self.disk {
+                    Some(disk) => disk.run(op),
+                    None => log::debug!("no medium for {op:?}"),
+                },
+                Effect::Evaluate(job) => self.rules.evaluate(job),
+                Effect::Notify(notice) => self.receivers.send(notice),
+                Effect::Spare(batch) => self.collect.ask(Ask::Spare(batch)),
+                Effect::Print(batch, readers) => self.collect.ask(Ask::Print(batch, readers)),
+                Effect::Call(call) => call(),
+                Effect::News => self.upstreams.iter().for_each(Upstream::wake),
+            }
+        }
+    }
+
+    fn tail(&mut self, write: impl FnOnce(&TailFile) -> std::io::Result<()>) {
+        if let Some(tail) = &self.tail
+            && let Err(error) = write(tail)
+            && !std::mem::replace(&mut self.tail_failed, true)
+        {
+            log::warn!("writing the unsynced tail: {error}; a kill may lose up to sync_interval");
+        }
+    }
+
+    fn reload(&mut self, reload: &mut Reload, reply: Option<SyncSender<Result<(), String>>>) {
+        self.service.reloading();
+        let result = reload(self);
+        match &result {
+            Ok(()) => log::info!("configuration read again"),
+            Err(errors) => log::error!("the configuration was not changed: {errors}"),
+        }
+        self.about.reload_error = result.clone().err().unwrap_or_default();
+        self.core.reloaded(self.clock.now(), result.is_ok());
+        self.service.ready("serving");
+        if let Some(reply) = reply {
+            let _ = reply.try_send(result);
+        }
+    }
+
+    /// Flushes and waits for the medium, but not for ever.
+    fn stop(mut self, messages: &Receiver<Message>) -> bool {
+        self.service.stopping();
+        log::info!("stopping: flushing what is not on the medium yet");
+        let mut effects = Vec::new();
+        let ticket = self.core.flush(self.clock.now(), &mut effects);
+        self.apply(&mut effects);
+        if self.disk.is_none() {
+            return true;
+        }
+        let deadline = self.clock.now().mono.plus_ms(STOP_MS_MAX);
+        loop {
+            let left_ms = deadline.since_ms(self.clock.now().mono);
+            match receive(messages, Some(left_ms)) {
+                Ok(Message::Event(Event::Disk(done))) => {
+                    let flushed = matches!(&done, OpDone::Synced { ticket: t, result: Ok(()) } if *t >= ticket);
+                    self.core.store.done(self.clock.now(), done);
+                    if flushed {
+                        return true;
+                    }
+                }
+                Err(_) => return false,
+                Ok(_) => {}
+            }
+            if left_ms == 0 {
+                return false;
+            }
+        }
+    }
+
+    fn status(&self) -> Status {
+        let now = self.clock.now();
+        let stats = self.core.store.stats();
+        let mut status = self.about.clone();
+        status.now = self.core.store.wall_of(now);
+        status.wall_trusted = now.wall_trusted;
+        status.up_ms = now.mono.since_ms(self.started);
+        status.alerts = self.core.alerts().to_vec();
+        status.ring.bytes = stats.file_bytes;
+        status.ring.bytes_used = stats.used_bytes;
+        status.ring.series = stats.series;
+        status.ring.oldest = stats.oldest;
+        status.ring.days = stats.days;
+        status.upstreams = self.upstreams.iter().map(Upstream::state).map(|state| state.shown()).collect();
+        status.upstreams.extend(crate::core::own::receivers_shown(self.core.receivers()));
+        status
+    }
+}
+
+fn receive(messages: &Receiver<Message>, wait_ms: Option<u64>) -> Result<Message, RecvTimeoutError> {
+    match wait_ms {
+        Some(ms) => messages.recv_timeout(Duration::from_millis(ms)),
+        None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
+    }
+}
+
+/// What a data file holds at the present rate, in words.
+pub fn days_in_words(days: Option<f64>) -> String {
+    match days {
+        Some(days) if days >= 10.0 => format!("about {days:.0} days"),
+        Some(days) => format!("about {days:.1} days"),
+        None => "a time that the first collections will tell".to_owned(),
+    }
+}
+
+/// Keeps the two together that must change together when the store is replaced.
+pub type SharedReader = Arc<RwLock<tsdb::Reader>>;
+
+/// The time of a build, before which no clock can be right.
+pub const BUILD_DATE: UnixMs = UnixMs(1_795_219_200_000); // 2026-11-21T00:00:00Z
+
+/// Somewhere to look at what the GPIO thread saw last.
+pub type SharedGpio = Arc<Mutex<crate::gpio::GpioView>>;

@@ -1,0 +1,133 @@
+//! Gets the store: from its file, or in memory when the medium cannot be used.
+//!
+//! A card that is full, read-only or gone does not keep the agent from collecting, judging and serving: everything
+//! is then kept in bounded memory, counted and said, and the medium is tried again. What must not be touched (a
+//! file of another program or version, a file another agent holds) is refused instead, with the path.
+
+use std::path::{Path, PathBuf};
+
+use model::Now;
+use tsdb::{OpenError, Options, Recovery, Store};
+
+use crate::cli::chain;
+use crate::config::{Storage, Tail};
+use crate::house::BUILD_DATE;
+use crate::os::datafile::{DataFile, DataFileError};
+use crate::os::paths;
+use crate::os::tailfile::TailFile;
+
+/// What came of opening the medium.
+pub struct Medium {
+    /// The store, on the medium or in memory.
+    pub store: Store,
+    /// The data file, for the disk thread.
+    pub file: Option<DataFile>,
+    /// The tail.
+    pub tail: Option<TailFile>,
+    /// Where the data file is; `None`: in memory.
+    pub path: Option<PathBuf>,
+    /// Why it is in memory, empty otherwise.
+    pub trouble: String,
+}
+
+/// Opens the data file of this configuration.
+///
+/// # Errors
+/// When there is a file that must not be touched.
+pub fn open(storage: &Storage, folder: Option<&Path>, now: Now) -> Result<Medium, String> {
+    let folder = folder.or(storage.path.as_deref()).map_or_else(paths::state_folder, Path::to_owned);
+    let path = folder.join(paths::DATA_FILE);
+    match try_open(storage, &path, now) {
+        Ok(medium) => Ok(medium),
+        Err(Refusal::Untouchable(reason)) => Err(reason),
+        Err(Refusal::Unusable(reason)) => {
+            log::error!("{reason}; everything is kept in memory until the medium can be used");
+            let store = Store::in_memory(options(storage), now);
+            Ok(Medium { store, file: None, tail: None, path: None, trouble: reason })
+        }
+    }
+}
+
+/// Why a data file was not opened.
+pub enum Refusal {
+    /// Somebody else's: never overwritten.
+    Untouchable(String),
+    /// The medium does not work at present.
+    Unusable(String),
+}
+
+/// Opens the data file, or says why not.
+///
+/// # Errors
+/// [`Refusal`].
+pub fn try_open(storage: &Storage, path: &Path, now: Now) -> Result<Medium, Refusal> {
+    let mut file = DataFile::open(path).map_err(|error| match error {
+        DataFileError::Busy(_) => Refusal::Untouchable(error.to_string()),
+        DataFileError::Io { .. } => Refusal::Unusable(chain(&error)),
+    })?;
+    let (tail, held) = open_tail(storage, path);
+    let reader = file.reader();
+    let opened = Store::open(&mut file, reader, held.as_deref(), options(storage), now);
+    let (store, recovery) = opened.map_err(|error| match &error {
+        OpenError::Io { .. } => Refusal::Unusable(format!("{}: {}", path.display(), chain(&error))),
+        _ => Refusal::Untouchable(format!("{}: {}", path.display(), chain(&error))),
+    })?;
+    say(path, &recovery);
+    Ok(Medium { store, file: Some(file), tail, path: Some(path.to_owned()), trouble: String::new() })
+}
+
+/// Says once what opening found.
+fn say(path: &Path, found: &Recovery) {
+    let path = path.display();
+    if found.created {
+        log::info!("{path}: made, {} bytes", found.file_bytes);
+    }
+    if found.rows_from_tail > 0 {
+        log::info!("{path}: {} samples came back from the unsynced tail", found.rows_from_tail);
+    }
+    if found.truncated {
+        log::warn!("{path}: the file was cut short; what was in its missing end is lost");
+    }
+    if found.damaged_pages > 0 || found.damaged_blocks > 0 {
+        let (pages, blocks) = (found.damaged_pages, found.damaged_blocks);
+        log::warn!("{path}: {pages} pages and {blocks} blocks are damaged and left out; the rest is served");
+    }
+    log::debug!("{path}: {found:?}");
+}
+
+fn open_tail(storage: &Storage, data_file: &Path) -> (Option<TailFile>, Option<Vec<u8>>) {
+    let path = match &storage.tail {
+        Tail::Nowhere => None,
+        Tail::At(path) => Some(path.clone()),
+        Tail::Platform => paths::tail_path(data_file),
+    };
+    let Some(path) = path else {
+        log::info!("there is no folder in memory for the unsynced tail: a kill may lose up to sync_interval");
+        return (None, None);
+    };
+    match TailFile::open(&path) {
+        Ok((tail, held)) => (Some(tail), Some(held)),
+        Err(error) => {
+            log::warn!("{}: {error}: a kill may lose up to sync_interval", path.display());
+            (None, None)
+        }
+    }
+}
+
+fn options(storage: &Storage) -> Options {
+    Options {
+        file_bytes: storage.size_bytes,
+        sync_interval_ms: storage.sync_interval_ms,
+        series_max: storage.series_max,
+        block_bytes_max: block_bytes_max(storage),
+        build_date: BUILD_DATE,
+        boot: crate::os::clock::boot_number(),
+        ..Options::default()
+    }
+}
+
+/// A block is open, frozen while it is sealed, and copied once while it is written: a quarter each, one to spare.
+fn block_bytes_max(storage: &Storage) -> usize {
+    let default = Options::default().block_bytes_max;
+    default.min(storage.memory_bytes as usize / 4)
+}

@@ -1,0 +1,161 @@
+//! The data file: one file, one owner, positioned reads and writes.
+//!
+//! The owner holds an exclusive lock, so a second agent on the same file is refused instead of ruining it. Readers
+//! share the descriptor: `pread` needs no position. Room is reserved with `fallocate`, so that a full card is found
+//! out when the file is made and never later.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use model::{Disk, ReadAt};
+use rustix::fs::{FallocateFlags, fallocate};
+
+/// The data file, opened and locked.
+#[derive(Debug, Clone)]
+pub struct DataFile {
+    file: Arc<File>,
+}
+
+/// Why the data file could not be had.
+#[derive(Debug)]
+pub enum DataFileError {
+    /// Somebody else holds it.
+    Busy(PathBuf),
+    /// The system refused.
+    Io {
+        /// What was being done.
+        what: &'static str,
+        /// To which file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl std::fmt::Display for DataFileError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            DataFileError::Busy(path) => {
+                write!(
+                    f,
+                    "{}: another agent is using this data file (give this one its own --storage.path)",
+                    path.display()
+                )
+            }
+            DataFileError::Io { what, path, .. } => write!(f, "{what} {}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for DataFileError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            DataFileError::Busy(_) => None,
+            DataFileError::Io { source, .. } => Some(source),
+        }
+    }
+}
+
+impl DataFile {
+    /// Opens the file, making it and its folder where they are missing.
+    ///
+    /// # Errors
+    /// [`DataFileError`].
+    pub fn open(path: &Path) -> Result<DataFile, DataFileError> {
+        let fail = |what, path: &Path| {
+            let path = path.to_owned();
+            move |source| DataFileError::Io { what, path, source }
+        };
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(fail("creating folder", folder))?;
+        }
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o640)
+            .open(path)
+            .map_err(fail("opening data file", path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(DataFile { file: Arc::new(file) }),
+            Err(TryLockError::WouldBlock) => Err(DataFileError::Busy(path.to_owned())),
+            Err(TryLockError::Error(source)) => Err(fail("locking data file", path)(source)),
+        }
+    }
+
+    /// Opens the file for reading only, beside the agent that owns it.
+    ///
+    /// # Errors
+    /// As the system answers.
+    pub fn open_read_only(path: &Path) -> io::Result<DataFile> {
+        Ok(DataFile { file: Arc::new(File::open(path)?) })
+    }
+
+    /// Returns what readers on other threads use.
+    pub fn reader(&self) -> Arc<dyn ReadAt> {
+        Arc::new(self.clone())
+    }
+}
+
+impl ReadAt for DataFile {
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(buf, offset)
+    }
+}
+
+impl Disk for DataFile {
+    fn len(&mut self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    fn read(&mut self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(buf, offset)
+    }
+
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(bytes, offset)
+    }
+
+    fn set_len(&mut self, bytes: u64) -> io::Result<()> {
+        let now = self.file.metadata()?.len();
+        if bytes <= now {
+            return self.file.set_len(bytes);
+        }
+        match fallocate(&*self.file, FallocateFlags::empty(), 0, bytes) {
+            Ok(()) => Ok(()),
+            // Some file systems cannot reserve: the size is set all the same, and room may lack later.
+            Err(rustix::io::Errno::OPNOTSUPP) => self.file.set_len(bytes),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_owner_is_refused_and_named() {
+        let folder = std::env::temp_dir().join(format!("narthex-lock-{}", std::process::id()));
+        let path = folder.join("a/b.ring");
+        let mut first = DataFile::open(&path).expect("the first owner");
+        let error = DataFile::open(&path).expect_err("the second owner").to_string();
+        assert!(error.contains("b.ring") && error.contains("--storage.path"), "{error}");
+        first.set_len(8_192).expect("room for two pages");
+        first.write(4_096, b"abc").expect("a write within");
+        let mut buf = [0; 3];
+        first.reader().read_at(4_096, &mut buf).expect("a read within");
+        assert_eq!((&buf, first.len().expect("a size")), (b"abc", 8_192));
+        drop(first);
+        DataFile::open(&path).expect("the lock goes with its owner");
+        std::fs::remove_dir_all(&folder).expect("our own folder");
+    }
+}

@@ -1,0 +1,171 @@
+//! `/api/v1/query` and `/api/v1/query_range`: PromQL over HTTP, with the peer's bodies and status codes.
+//!
+//! ```json
+//! {"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"up"},"value":[1,"1"]}]}}
+//! {"status":"error","errorType":"bad_data","error":"invalid parameter \"query\": 1:3: parse error: ..."}
+//! ```
+
+use model::{Labels, UnixMs, Value};
+use promql::{Answer as Evaluated, EvalError, QueryValue, RangeArgs};
+
+use super::params::Params;
+use super::{Answer, Request, Web, json};
+
+/// The most points a range query may compute for each series.
+const POINTS_MAX: i64 = 11_000;
+
+/// An error as the API names it.
+pub struct ApiError {
+    kind: &'static str,
+    status: u16,
+    text: String,
+}
+
+impl ApiError {
+    /// Returns the error for a request that makes no sense.
+    pub fn bad_data(text: impl Into<String>) -> ApiError {
+        ApiError { kind: "bad_data", status: 400, text: text.into() }
+    }
+
+    /// Returns the answer that carries it.
+    pub fn answer(&self) -> Answer {
+        let mut out = String::from("{\"status\":\"error\"");
+        json::key(&mut out, "errorType");
+        json::string(&mut out, self.kind);
+        json::key(&mut out, "error");
+        json::string(&mut out, &self.text);
+        out.push('}');
+        with_cors(Answer::new(self.status, "application/json", out))
+    }
+}
+
+impl From<EvalError> for ApiError {
+    fn from(error: EvalError) -> ApiError {
+        let (kind, status) = match &error {
+            EvalError::Stopped => ("canceled", 503),
+            EvalError::Select(_) => ("internal", 500),
+            _ => ("execution", 422),
+        };
+        ApiError { kind, status, text: error.to_string() }
+    }
+}
+
+/// Answers an instant query.
+pub fn query(web: &Web, request: &Request) -> Answer {
+    let params = Params::of(request);
+    let answer = || -> Result<Evaluated, ApiError> {
+        let at = params.time("time", Some(now(web))).map_err(ApiError::bad_data)?;
+        let expr = parse(&params)?;
+        Ok(web.engine.instant(&web.reader(), &expr, at, &|| request.is_stopped())?)
+    };
+    answer().map_or_else(|error| error.answer(), |evaluated| success(&evaluated))
+}
+
+/// Answers a range query.
+pub fn query_range(web: &Web, request: &Request) -> Answer {
+    let params = Params::of(request);
+    let answer = || -> Result<Evaluated, ApiError> {
+        let range = range_of(&params).map_err(ApiError::bad_data)?;
+        let expr = parse(&params)?;
+        Ok(web.engine.range(&web.reader(), &expr, range, &|| request.is_stopped())?)
+    };
+    answer().map_or_else(|error| error.answer(), |evaluated| success(&evaluated))
+}
+
+fn now(web: &Web) -> UnixMs {
+    web.reader().wall_of(web.clock.now())
+}
+
+fn parse(params: &Params) -> Result<promql::Expr, ApiError> {
+    promql::parse(params.get("query"))
+        .map_err(|error| ApiError::bad_data(format!("invalid parameter \"query\": {error}")))
+}
+
+fn range_of(params: &Params) -> Result<RangeArgs, String> {
+    let start = params.time("start", None)?;
+    let end = params.time("end", None)?;
+    if end < start {
+        return Err("invalid parameter \"end\": end timestamp must not be before start time".to_owned());
+    }
+    let step_ms = params.duration_ms("step")?;
+    if step_ms <= 0 {
+        return Err("invalid parameter \"step\": zero or negative query resolution step widths are not accepted. \
+                    Try a positive integer"
+            .to_owned());
+    }
+    if (end.0 - start.0) / step_ms > POINTS_MAX {
+        return Err("exceeded maximum resolution of 11,000 points per timeseries. \
+                    Try decreasing the query resolution (?step=XX)"
+            .to_owned());
+    }
+    Ok(RangeArgs { start, end, step_ms })
+}
+
+fn success(evaluated: &Evaluated) -> Answer {
+    let mut out = String::from("{\"status\":\"success\",\"data\":{\"resultType\":");
+    json::string(&mut out, result_type(&evaluated.value));
+    json::key(&mut out, "result");
+    write_value(&mut out, &evaluated.value);
+    out.push('}');
+    write_texts(&mut out, "warnings", &evaluated.warnings);
+    write_texts(&mut out, "infos", &evaluated.infos);
+    out.push('}');
+    with_cors(Answer::new(200, "application/json", out))
+}
+
+fn result_type(value: &QueryValue) -> &'static str {
+    match value {
+        QueryValue::Scalar(..) => "scalar",
+        QueryValue::Text(..) => "string",
+        QueryValue::Vector(_) => "vector",
+        QueryValue::Matrix(_) => "matrix",
+    }
+}
+
+fn write_value(out: &mut String, value: &QueryValue) {
+    match value {
+        QueryValue::Scalar(at, value) => json::point(out, *at, *value),
+        QueryValue::Text(at, text) => {
+            out.push('[');
+            json::seconds(out, *at);
+            out.push(',');
+            json::string(out, text);
+            out.push(']');
+        }
+        QueryValue::Vector(items) => json::list(out, items, |out, item| {
+            metric(out, &item.labels);
+            if let Value::Float(value) = item.value {
+                out.push_str(",\"value\":");
+                json::point(out, item.at, value);
+            }
+            out.push('}');
+        }),
+        QueryValue::Matrix(series) => json::list(out, series, |out, series| {
+            metric(out, &series.labels);
+            out.push_str(",\"values\":");
+            json::list(out, &series.points, |out, (at, value)| match value {
+                Value::Float(value) => json::point(out, *at, *value),
+                Value::Histogram(_) => out.push_str("null"),
+            });
+            out.push('}');
+        }),
+    }
+}
+
+fn metric(out: &mut String, labels: &Labels) {
+    out.push_str("{\"metric\":");
+    json::labels(out, labels);
+}
+
+fn write_texts(out: &mut String, name: &str, texts: &[String]) {
+    if !texts.is_empty() {
+        json::key(out, name);
+        json::list(out, texts, |out, text| json::string(out, text));
+    }
+}
+
+/// Any page may read, as with the peer; what controls is not under this roof.
+fn with_cors(mut answer: Answer) -> Answer {
+    answer.headers.push(("access-control-allow-origin", "*".to_owned()));
+    answer
+}
