@@ -6,6 +6,7 @@
 //! no file can make a collector panic, `steady` that a collection allocates nothing, `live` runs the real peer
 //! beside us where `NARTHEX_NODE_EXPORTER` names it.
 
+mod differences;
 mod golden;
 mod live;
 mod mutation;
