@@ -177,6 +177,11 @@ impl BinaryOp {
         matches!(self, BinaryOp::Or | BinaryOp::And | BinaryOp::Unless)
     }
 
+    /// Returns whether its result is one of its operands, name and all, and not something computed from both.
+    pub(crate) fn keeps_name(self) -> bool {
+        self.is_comparison() || matches!(self, BinaryOp::TrimUpper | BinaryOp::TrimLower)
+    }
+
     /// Returns whether it compares.
     pub fn is_comparison(self) -> bool {
         use BinaryOp::*;

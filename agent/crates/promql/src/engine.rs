@@ -178,6 +178,7 @@ impl Engine {
             end,
             step,
             notes: RefCell::new(Notes::default()),
+            only_sums: Cell::new(false),
             held: Cell::new(0),
             series: Cell::new(0),
             stop,

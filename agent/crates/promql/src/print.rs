@@ -64,6 +64,13 @@ pub(crate) fn go_float(value: f64) -> String {
     out
 }
 
+/// Returns a float without exponent, as literals are printed.
+fn plain_float(value: f64) -> String {
+    let mut out = String::new();
+    model::float::write_plain(&mut out, value);
+    out
+}
+
 /// Returns whether a label can be written without quotes.
 pub(crate) fn is_plain_label(name: &str) -> bool {
     let mut bytes = name.bytes();
@@ -112,7 +119,7 @@ impl Display for DurationExpr {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match &self.kind {
             DurationKind::Number { seconds, duration: true } => SignedMs((seconds * 1000.0).round() as i64).fmt(f),
-            DurationKind::Number { seconds, .. } => f.write_str(&go_float(*seconds)),
+            DurationKind::Number { seconds, .. } => f.write_str(&plain_float(*seconds)),
             DurationKind::Step => f.write_str("step()"),
             DurationKind::Range => f.write_str("range()"),
             DurationKind::Paren(inner) => write!(f, "({inner})"),
@@ -128,7 +135,7 @@ impl Display for Expr {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match &self.kind {
             ExprKind::Number { value, duration: true } => SignedMs((value * 1000.0).round() as i64).fmt(f),
-            ExprKind::Number { value, .. } => f.write_str(&go_float(*value)),
+            ExprKind::Number { value, .. } => f.write_str(&plain_float(*value)),
             ExprKind::Text(bytes) => f.write_str(&quote_bytes(bytes)),
             ExprKind::Paren(inner) => write!(f, "({inner})"),
             ExprKind::Unary { negate, expr } => write!(f, "{}{expr}", if *negate { "-" } else { "+" }),

@@ -66,7 +66,7 @@ impl Cx<'_> {
     ) -> Result<Vec<Series>, EvalError> {
         let mut out = Vec::with_capacity(all.len());
         let mut unique = Unique::new(self);
-        let drops = binary.bool_modifier || !binary.op.is_comparison();
+        let drops = binary.bool_modifier || !binary.op.keeps_name();
         for mut series in all {
             self.with_scalar(span, binary, &mut series, scalar, swapped);
             if series.is_empty() {
@@ -98,7 +98,7 @@ impl Cx<'_> {
         let swapped = binary.lhs.value_type() == ValueType::Scalar;
         let (vector, scalar) = if swapped { (&binary.rhs, &binary.lhs) } else { (&binary.lhs, &binary.rhs) };
         let scalar = self.scalar(scalar, grid)?;
-        let drops = binary.bool_modifier || !binary.op.is_comparison();
+        let drops = binary.bool_modifier || !binary.op.keeps_name();
         let mut unique = Unique::new(self);
         self.each(vector, grid, &mut |mut series| {
             self.with_scalar(span, binary, &mut series, &scalar, swapped);
@@ -112,7 +112,7 @@ impl Cx<'_> {
     }
 
     fn with_scalar(&self, span: Span, binary: &Binary, series: &mut Series, scalar: &[f64], swapped: bool) {
-        if binary.bool_modifier || !binary.op.is_comparison() {
+        if binary.bool_modifier || !binary.op.keeps_name() {
             self.drop_name(series);
         }
         let op = binary.op;

@@ -121,7 +121,7 @@ impl Cx<'_> {
             if reach.extension == Extension::None {
                 self.windows(samples, reach, grid, &mut evaluate, metric, arg.span, &mut out);
             } else {
-                return Err(EvalError::new("anchored and smoothed ranges are not supported yet"));
+                self.extended(name, samples, reach, grid, metric, arg.span, &mut out);
             }
             if out.is_empty() {
                 return Ok(());
@@ -293,18 +293,6 @@ impl Cx<'_> {
             if series.is_empty() { Ok(()) } else { unique.pass(series, sink) }
         })?;
         unique.finish(sink)
-    }
-
-    /// `smoothed` on an instant selector: between two samples, the line through them.
-    pub(super) fn select_smoothed(
-        &self,
-        _: Span,
-        selector: &VectorSelector,
-        grid: &Grid,
-        sink: &mut Sink<'_>,
-    ) -> Result<(), EvalError> {
-        let _ = (selector, grid, sink);
-        Err(EvalError::new("smoothed instant selectors are not supported yet"))
     }
 }
 

@@ -41,7 +41,9 @@ impl Cx<'_> {
         grid: &Grid,
         sink: &mut Sink<'_>,
     ) -> Result<(), EvalError> {
-        self.renamed(arg, grid, sink, &mut |mut series| {
+        let sums = matches!(special, Special::HistogramCount | Special::HistogramSum | Special::HistogramAvg);
+        let before = if sums { self.only_sums.replace(true) } else { self.only_sums.get() };
+        let result = self.renamed(arg, grid, sink, &mut |mut series| {
             for step in 0..grid.steps {
                 let value = series.hist(step).map(|hist| match special {
                     Special::HistogramCount => hist.count,
@@ -53,12 +55,15 @@ impl Cx<'_> {
                 series.set(step, value.map(Point::Float));
             }
             Ok(Some(series))
-        })
+        });
+        self.only_sums.set(before);
+        result
     }
 
     fn families(&self, arg: &Expr, span: Span, grid: &Grid) -> Result<Vec<Family>, EvalError> {
         let mut index: HashMap<Labels, usize> = HashMap::new();
         let mut all: Vec<Family> = Vec::new();
+        let before = self.only_sums.replace(false);
         self.each(arg, grid, &mut |series| {
             self.hold_series(&series)?;
             let le = series.labels.get("le");
@@ -88,6 +93,7 @@ impl Cx<'_> {
             }
             Ok(())
         })?;
+        self.only_sums.set(before);
         for family in &mut all {
             family.classic.sort_by(|a, b| a.0.total_cmp(&b.0));
         }

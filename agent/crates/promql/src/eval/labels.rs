@@ -1,4 +1,4 @@
-//! Functions on labels and on order: `label_replace label_join sort sort_by_label`, and `info`.
+//! Functions on labels and on order: `label_replace label_join sort sort_by_label`.
 
 use std::cmp::Ordering;
 
@@ -115,10 +115,6 @@ impl Cx<'_> {
             if descending { order.reverse() } else { order }
         });
         all.into_iter().try_for_each(sink)
-    }
-
-    pub(super) fn join_info(&self, _: &[Expr], _: &Grid, _: &mut Sink<'_>) -> Result<(), EvalError> {
-        Err(EvalError::new("info() is not supported yet"))
     }
 }
 

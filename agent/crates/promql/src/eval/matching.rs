@@ -225,7 +225,7 @@ impl Join<'_, '_> {
 
     /// Returns what the result of a pair is called.
     fn labels(&self, many: &Labels, one: Option<&Labels>) -> Labels {
-        let drop = !self.binary.op.is_comparison() || (self.binary.bool_modifier && !self.cx.delayed_name_removal);
+        let drop = !self.binary.op.keeps_name() || (self.binary.bool_modifier && !self.cx.delayed_name_removal);
         let mut labels = if drop { crate::eval::without_metadata(many) } else { many.clone() };
         let named = |name: &str| self.matching.labels.iter().any(|label| label == name);
         if self.matching.card == Cardinality::OneToOne {

@@ -8,7 +8,9 @@
 mod aggregate;
 mod binary;
 mod call;
+mod extended;
 mod histograms;
+mod info;
 mod labels;
 mod matching;
 mod operators;
@@ -42,6 +44,9 @@ pub(crate) struct Cx<'a> {
     pub end: i64,
     pub step: i64,
     pub notes: RefCell<Notes>,
+    /// Whether only counts and sums of histograms are wanted, as within `histogram_count`: then, as in Prometheus,
+    /// resets are looked for while reading.
+    pub only_sums: Cell<bool>,
     pub held: Cell<u64>,
     pub series: Cell<u64>,
     pub stop: &'a dyn Fn() -> bool,

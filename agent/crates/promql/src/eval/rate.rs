@@ -12,7 +12,7 @@ use super::window::Window;
 use crate::hist::{Hist, Sum};
 use crate::value::Point;
 
-const MIXED: &str = "encountered a mix of histograms and floats";
+pub(super) const MIXED: &str = "encountered a mix of histograms and floats";
 pub(super) const MIXED_SCHEMAS: &str =
     "vector contains a mix of histograms with exponential and custom buckets schemas";
 
@@ -132,7 +132,7 @@ pub(super) fn reconciled(window: &Window<'_>, what: &str) {
     window.info(&format!("mismatched custom buckets were reconciled during {what}"));
 }
 
-fn is_gauge(hist: &Hist) -> bool {
+pub(super) fn is_gauge(hist: &Hist) -> bool {
     hist.hint == ResetHint::Gauge
 }
 

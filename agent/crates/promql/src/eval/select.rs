@@ -36,7 +36,7 @@ impl Samples {
         self.hist_starts.clear();
     }
 
-    fn fill(&mut self, lent: &SeriesSamples<'_>) {
+    fn fill(&mut self, lent: &SeriesSamples<'_>, find_resets: bool) {
         self.clear();
         let start = |i: usize| lent.starts.get(i).copied().flatten();
         let has_starts = !lent.starts.is_empty();
@@ -47,7 +47,11 @@ impl Samples {
                     && !value.is_stale()
                 {
                     self.hist_at.push(*at);
-                    self.hists.push(Arc::new(Hist::from_model(hist)));
+                    let mut hist = Hist::from_model(hist);
+                    if find_resets {
+                        find_reset(self.hists.last().map(|last| &**last), &mut hist);
+                    }
+                    self.hists.push(Arc::new(hist));
                     if has_starts {
                         self.hist_starts.push(start(i));
                     }
@@ -170,7 +174,7 @@ impl Cx<'_> {
         })
     }
 
-    fn read(
+    pub(super) fn read(
         &self,
         matchers: &[Matcher],
         range: TimeRange,
@@ -253,7 +257,7 @@ impl Cx<'_> {
                     continue;
                 }
                 if last.as_ref().is_none_or(|(index, _)| *index != at) {
-                    last = Some((at, sample_at(samples, at)));
+                    last = Some((at, self.sample_at(samples, at)));
                 }
                 series.set(step, last.as_ref().map(|(_, point)| point.clone()));
             }
@@ -285,7 +289,7 @@ impl Cx<'_> {
                 }
                 let range = TimeRange { start: UnixMs(from.saturating_add(1)), end: UnixMs(to) };
                 self.read(&selector.matchers, range, &mut |labels, lent| {
-                    samples.fill(&lent);
+                    samples.fill(&lent, self.only_sums.get());
                     self.lend(labels, false, &samples, &reach, sink)
                 })
             }
@@ -440,13 +444,29 @@ fn advance(at: &[UnixMs], index: &mut usize, limit: i64) {
     }
 }
 
-/// Returns the sample at an index.
-pub(crate) fn sample_at(samples: &SeriesSamples<'_>, at: usize) -> Point {
-    match samples.histograms.binary_search_by_key(&at, |(index, _)| *index) {
-        Ok(found) => match &samples.histograms[found].1 {
-            Value::Histogram(hist) => Point::Hist(Arc::new(Hist::from_model(hist))),
-            Value::Float(value) => Point::Float(*value),
-        },
-        Err(_) => Point::Float(samples.floats[at]),
+/// Finds out what a histogram's hint leaves open, from the histogram before it.
+fn find_reset(before: Option<&Hist>, hist: &mut Hist) {
+    if let (ResetHint::Unknown, Some(before)) = (hist.hint, before) {
+        hist.hint = if hist.is_reset_since(before) { ResetHint::Reset } else { ResetHint::NotReset };
+    }
+}
+
+impl Cx<'_> {
+    /// Returns the sample at an index.
+    pub(super) fn sample_at(&self, samples: &SeriesSamples<'_>, at: usize) -> Point {
+        let Ok(found) = samples.histograms.binary_search_by_key(&at, |(index, _)| *index) else {
+            return Point::Float(samples.floats[at]);
+        };
+        let hist = match &samples.histograms[found].1 {
+            Value::Histogram(hist) => hist,
+            Value::Float(value) => return Point::Float(*value),
+        };
+        let mut hist = Hist::from_model(hist);
+        if self.only_sums.get()
+            && let Some((_, Value::Histogram(before))) = found.checked_sub(1).map(|at| &samples.histograms[at])
+        {
+            find_reset(Some(&Hist::from_model(before)), &mut hist);
+        }
+        Point::Hist(Arc::new(hist))
     }
 }
