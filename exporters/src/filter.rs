@@ -64,7 +64,7 @@ impl Filter {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "netdev"))]
 mod tests {
     use super::*;
 

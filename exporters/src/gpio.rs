@@ -133,7 +133,7 @@ impl GpioLane {
             let mut fds: [Option<PollFd<'_>>; LINES_MAX] =
                 std::array::from_fn(|i| (i < self.lines.len()).then(|| fd(i)));
             let mut fds: Vec<PollFd<'_>> = fds.iter_mut().map_while(Option::take).collect();
-            let timeout = Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: timeout.subsec_nanos().into() };
+            let timeout = Timespec { tv_sec: timeout.as_secs() as _, tv_nsec: timeout.subsec_nanos() as _ };
             match poll(&mut fds, Some(&timeout)) {
                 Ok(_) => {}
                 Err(rustix::io::Errno::INTR) => return Ok(0),
