@@ -169,8 +169,11 @@ fn difference(window: &Window<'_>, smoothed: bool, is_counter: bool, is_rate: bo
     } else {
         End { point: point(first), between: false }
     };
+    // Where both ends lie between the same two samples, both lines are the one that begins at zero after a reset.
+    let is_same_line = left.between && last == first + 1;
     let right = if smoothed && last > 0 && at[last].0 > window.to {
-        let point = interpolate(window, &point(last - 1), &point(last), share(last - 1, window.to), is_counter, false)?;
+        let point =
+            interpolate(window, &point(last - 1), &point(last), share(last - 1, window.to), is_counter, is_same_line)?;
         End { point, between: true }
     } else {
         End { point: point(last), between: false }

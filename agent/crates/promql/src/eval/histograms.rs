@@ -24,6 +24,9 @@ struct Bucket {
     count: f64,
 }
 
+/// Is handed a step with its classic buckets or its native histogram.
+type HistogramVisitor<'v> = dyn FnMut(usize, Result<&mut Vec<Bucket>, &Hist>) + 'v;
+
 /// The series of one histogram.
 struct Family {
     labels: Labels,
@@ -101,13 +104,7 @@ impl Cx<'_> {
     }
 
     /// Walks the histograms of every step: classic buckets or a native one.
-    fn each_histogram(
-        &self,
-        span: Span,
-        family: &Family,
-        grid: &Grid,
-        visit: &mut dyn FnMut(usize, Result<&mut Vec<Bucket>, &Hist>),
-    ) {
+    fn each_histogram(&self, span: Span, family: &Family, grid: &Grid, visit: &mut HistogramVisitor<'_>) {
         let mut buckets = Vec::new();
         for step in 0..grid.steps {
             buckets.clear();

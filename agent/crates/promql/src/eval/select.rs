@@ -115,6 +115,10 @@ impl Reach {
 /// Is handed the series of a range: labels, whether the name is to be dropped, the samples, and where the range lies.
 pub(crate) type RangeSink<'s> = dyn FnMut(&Labels, bool, &Samples, &Reach) -> Result<(), EvalError> + 's;
 
+/// Is handed a series' labels, its samples, and for every step the index of the sample that counts.
+pub(crate) type WalkVisitor<'v> =
+    dyn FnMut(&Labels, &SeriesSamples<'_>, &[Option<usize>]) -> Result<(), EvalError> + 'v;
+
 impl Cx<'_> {
     /// Returns the milliseconds of a duration.
     pub fn length(&self, length: &Length) -> Result<i64, EvalError> {
@@ -197,12 +201,7 @@ impl Cx<'_> {
     }
 
     /// Walks the series of an instant selector: for every step the index of the sample that counts.
-    pub fn walk(
-        &self,
-        selector: &VectorSelector,
-        grid: &Grid,
-        visit: &mut dyn FnMut(&Labels, &SeriesSamples<'_>, &[Option<usize>]) -> Result<(), EvalError>,
-    ) -> Result<(), EvalError> {
+    pub fn walk(&self, selector: &VectorSelector, grid: &Grid, visit: &mut WalkVisitor<'_>) -> Result<(), EvalError> {
         let offset = self.length(&selector.offset)?;
         let reach =
             Reach { range: self.lookback_ms, offset, pinned: self.pinned(selector.at), extension: Extension::None };

@@ -232,6 +232,9 @@ pub(crate) fn ts_of_min(window: &Window<'_>) -> Option<Point> {
     extreme(window, |new, best| new <= best).and_then(|at| float(window.at[at].as_seconds()))
 }
 
+/// A sample of a window.
+type FloatOrHist<'w> = Result<f64, &'w Arc<Hist>>;
+
 /// Walks floats and histograms in the order of their times.
 fn in_order<'w>(window: &'w Window<'_>, visit: &mut dyn FnMut(Result<f64, &'w Arc<Hist>>, Option<UnixMs>, UnixMs)) {
     let (mut f, mut h) = (0, 0);
@@ -268,7 +271,7 @@ pub(crate) fn changes(window: &Window<'_>) -> Option<Point> {
 
 pub(crate) fn resets(window: &Window<'_>) -> Option<Point> {
     let mut resets = 0;
-    let mut before: Option<(Result<f64, &Arc<Hist>>, Option<UnixMs>, UnixMs)> = None;
+    let mut before: Option<(FloatOrHist<'_>, Option<UnixMs>, UnixMs)> = None;
     in_order(window, &mut |now, start, at| {
         let reset = match (&before, &now) {
             (None, _) => false,

@@ -129,7 +129,7 @@ impl Hist {
 
     /// Returns a quantile, and what is to be said about it.
     pub fn quantile(&self, q: f64) -> (f64, Option<&'static str>) {
-        if q < 0.0 || q > 1.0 {
+        if !(0.0..=1.0).contains(&q) && !q.is_nan() {
             return (if q < 0.0 { f64::NEG_INFINITY } else { f64::INFINITY }, None);
         }
         if self.count == 0.0 || q.is_nan() {

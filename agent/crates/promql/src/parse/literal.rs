@@ -38,10 +38,12 @@ pub(crate) fn number(text: &str) -> Result<f64, &'static str> {
     if let Some(hexadecimal) = lower.strip_prefix("0x") {
         return i64::from_str_radix(hexadecimal, 16).map(|n| sign * n as f64).map_err(|_| "invalid syntax");
     }
-    if lower.len() > 1 && lower.starts_with('0') && lower.bytes().all(|b| b.is_ascii_digit()) {
-        if let Ok(octal) = i64::from_str_radix(&lower, 8) {
-            return Ok(sign * octal as f64);
-        }
+    if lower.len() > 1
+        && lower.starts_with('0')
+        && lower.bytes().all(|b| b.is_ascii_digit())
+        && let Ok(octal) = i64::from_str_radix(&lower, 8)
+    {
+        return Ok(sign * octal as f64);
     }
     if !lower.bytes().all(|b| b.is_ascii_digit() || b".e+-".contains(&b)) {
         return Err("invalid syntax");
