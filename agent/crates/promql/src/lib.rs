@@ -22,5 +22,5 @@ pub use ast::*;
 pub use engine::{Engine, Limits, RangeArgs};
 pub use error::{EvalError, ParseError};
 pub use functions::{FUNCTIONS, Function};
-pub use parse::{HEIGHT_MAX, NESTING_MAX, parse, parse_selector};
+pub use parse::{Features, HEIGHT_MAX, NESTING_MAX, parse, parse_selector, parse_with};
 pub use value::{Answer, MatrixSeries, QueryValue, VectorItem};

@@ -103,7 +103,7 @@ fn queries_print_and_fail_as_prometheus_says() {
             (_, Some(error)) => error.replacen("invalid parameter \"query\": ", "", 1),
             _ => panic!("neither text nor error: {line}"),
         };
-        let found = match promql::parse(&query) {
+        let found = match promql::parse_with(&query, promql::Features::ALL) {
             Ok(expr) => expr.to_string(),
             Err(error) => error.to_string(),
         };
@@ -134,7 +134,15 @@ impl Random {
     }
 }
 
-const TOKENS: [&str; 62] = [
+fn parse(text: &str) -> Result<promql::Expr, promql::ParseError> {
+    promql::parse_with(text, promql::Features::ALL)
+}
+
+const TOKENS: [&str; 66] = [
+    "9e15",
+    "histogram_quantile(0.5,",
+    "[1m:7s]",
+    "by(l)",
     "a",
     "up",
     "rate",
@@ -209,17 +217,73 @@ fn no_text_makes_the_parser_panic_and_what_parses_prints_to_the_same() {
             let space = if random.below(3) == 0 { "" } else { " " };
             let _ = write!(text, "{}{space}", TOKENS[random.below(TOKENS.len())]);
         }
-        let Ok(expr) = promql::parse(&text) else { continue };
+        let Ok(expr) = parse(&text) else { continue };
         parsed += 1;
+        evaluate(&expr);
         let printed = expr.to_string();
-        let again =
-            promql::parse(&printed).unwrap_or_else(|error| panic!("seed {seed}: {text:?} -> {printed:?}: {error}"));
+        let again = parse(&printed).unwrap_or_else(|error| panic!("seed {seed}: {text:?} -> {printed:?}: {error}"));
         // Prometheus prints infinity with its sign, which before `^` reads as an operator of its own.
         if !printed.contains("+Inf ^") {
             assert_eq!(again.to_string(), printed, "seed {seed}: {text:?}");
         }
     }
     assert!(parsed > 500, "only {parsed} texts parsed: the generator makes nothing but nonsense");
+}
+
+/// Evaluates whatever it is; it may fail but not panic (arithmetic that overflows panics in this build).
+fn evaluate(expr: &promql::Expr) {
+    let engine =
+        promql::Engine { limits: promql::Limits { samples_max: 5_000, ..Default::default() }, ..Default::default() };
+    let _ = engine.instant(&Small, expr, model::UnixMs(200_000), &|| false);
+    let range = promql::RangeArgs { start: model::UnixMs(-60_000), end: model::UnixMs(500_000), step_ms: 70_000 };
+    let _ = engine.range(&Small, expr, range, &|| false);
+}
+
+/// Three series: floats with an end, histograms with a reset, and both mixed.
+struct Small;
+
+impl model::Querier for Small {
+    fn select(
+        &self,
+        matchers: &[model::Matcher],
+        _: model::TimeRange,
+        visit: &mut model::seams::Visitor<'_>,
+    ) -> Result<(), model::SelectError> {
+        let at: Vec<model::UnixMs> = (0..6).map(|i| model::UnixMs(i * 50_000)).collect();
+        let floats = [1.0, 2.0, f64::NAN, f64::INFINITY, 0.5, model::stale_nan()];
+        let hist = |n: f64| {
+            let span = model::Span { offset: 0, length: 1 };
+            model::Value::Histogram(std::sync::Arc::new(model::Histogram {
+                schema: 0,
+                zero_threshold: 0.1,
+                sum: n,
+                positive_spans: vec![span],
+                negative_spans: Vec::new(),
+                custom_bounds: Vec::new(),
+                counts: model::Counts::Float { count: n, zero: 0.0, positive: vec![n], negative: Vec::new() },
+                hint: model::ResetHint::Unknown,
+            }))
+        };
+        let hists: Vec<(usize, model::Value)> = (0..6).map(|i| (i, hist([1.0, 5.0, 2.0, 3.0, 4.0, 9.0][i]))).collect();
+        let starts = [Some(model::UnixMs(-5)); 6];
+        for (l, histograms) in [("1", &hists[..0]), ("2", &hists[..]), ("3", &hists[2..4])] {
+            let labels = model::Labels::from_pairs([("__name__", "a"), ("l", l), ("le", "1")]);
+            let lent = model::SeriesSamples { at: &at, floats: &floats, histograms, starts: &starts };
+            if matchers.iter().all(|matcher| matcher.matches_labels(&labels)) && !visit(&labels, lent) {
+                return Err(model::SelectError::Stopped);
+            }
+        }
+        Ok(())
+    }
+
+    fn series(
+        &self,
+        _: &[model::Matcher],
+        _: model::TimeRange,
+        _: &mut dyn FnMut(&model::Labels) -> bool,
+    ) -> Result<(), model::SelectError> {
+        Ok(())
+    }
 }
 
 /// What a board gives a thread of the query pool, and half of it, because this is an unoptimised build.
@@ -282,6 +346,23 @@ impl model::Querier for Nothing {
         _: &mut dyn FnMut(&model::Labels) -> bool,
     ) -> Result<(), model::SelectError> {
         Ok(())
+    }
+}
+
+#[test]
+fn what_prometheus_keeps_behind_flags_is_refused_by_name() {
+    for (text, wanted) in [
+        ("info(a)", "1:1: parse error: function \"info\" is not enabled"),
+        (
+            "1 + limitk(1, a)",
+            "1:5: parse error: limitk() is experimental and must be enabled with --enable-feature=promql-experimental-functions",
+        ),
+        ("a[5m+1m]", "1:3: parse error: experimental duration expression is not enabled"),
+        ("rate(a[5m] smoothed)", "1:6: parse error: smoothed modifier is experimental and not enabled"),
+        ("a + fill(0) b", "1:5: parse error: binary operator fill modifiers are experimental and not enabled"),
+    ] {
+        assert_eq!(promql::parse(text).expect_err("behind a flag").to_string(), wanted);
+        assert!(parse(text).is_ok(), "{text}");
     }
 }
 

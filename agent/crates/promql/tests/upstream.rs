@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 /// How many cases of `head` and `v3.5` pass at least.
 const HEAD_PASSED_MIN: u64 = 1444;
+/// Of `v3.5` 19 cases differ by what the newer level defines otherwise: histograms whose custom bounds differ are
+/// reconciled and no longer refused (18), and rates of histograms respect the zero point (1).
 const OLD_PASSED_MIN: u64 = 946;
 
 fn shared() -> PathBuf {

@@ -216,7 +216,7 @@ impl Cx<'_> {
                 }
             }
         }
-        self.drop_vector(all);
+        self.drop_vector(&all);
         if grid.steps > 1 {
             return out.into_iter().filter(|series| !series.is_empty()).try_for_each(sink);
         }
@@ -308,7 +308,7 @@ impl Cx<'_> {
                 sink(series)?;
             }
         }
-        self.drop_vector(all);
+        self.drop_vector(&all);
         Ok(())
     }
 

@@ -48,8 +48,8 @@ impl Cx<'_> {
                     true => self.set(binary, &left, &right, grid)?,
                     false => self.matched(span, binary, &left, &right, grid)?,
                 };
-                self.drop_vector(left);
-                self.drop_vector(right);
+                self.drop_vector(&left);
+                self.drop_vector(&right);
                 Val::Vector(out)
             }
             _ => return Err(EvalError::new("a string is no operand")),
@@ -64,6 +64,7 @@ impl Cx<'_> {
         scalar: &[f64],
         swapped: bool,
     ) -> Result<Vec<Series>, EvalError> {
+        self.drop_vector(&all);
         let mut out = Vec::with_capacity(all.len());
         let mut unique = Unique::new(self);
         let drops = binary.bool_modifier || !binary.op.keeps_name();
@@ -84,6 +85,7 @@ impl Cx<'_> {
             out.push(series);
             Ok(())
         })?;
+        out.iter().try_for_each(|series| self.hold_series(series))?;
         Ok(out)
     }
 

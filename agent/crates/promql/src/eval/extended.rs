@@ -34,8 +34,8 @@ impl Cx<'_> {
         let after = if smoothed { self.lookback_ms } else { 0 };
         let wide = Reach { range: reach.range + self.lookback_ms + after, offset: reach.offset - after, ..*reach };
         let mut body = |_: usize, window: &Window<'_>| {
-            let to = window.to - after;
-            let window = Window { from: to - reach.range, to, ..*window };
+            let to = window.to.saturating_sub(after);
+            let window = Window { from: to.saturating_sub(reach.range), to, ..*window };
             match function {
                 "rate" => difference(&window, smoothed, true, true),
                 "increase" => difference(&window, smoothed, true, false),
@@ -78,14 +78,14 @@ impl Cx<'_> {
 
     fn smooth_at(&self, span: Span, name: &str, lent: &SeriesSamples<'_>, time: i64) -> Option<Point> {
         let behind = lent.at.partition_point(|at| at.0 <= time);
-        let at = behind.checked_sub(1).filter(|at| lent.at[*at].0 > time - self.lookback_ms)?;
+        let at = behind.checked_sub(1).filter(|at| lent.at[*at].0 > time.saturating_sub(self.lookback_ms))?;
         let usable = |at: usize| match self.sample_at(lent, at) {
             Point::Float(value) if is_stale_nan(value) => None,
             Point::Hist(hist) if is_stale_nan(hist.sum) => None,
             point => Some(point),
         };
         let before = usable(at)?;
-        if lent.at[at].0 == time || lent.at.get(behind).is_none_or(|at| at.0 >= time + self.lookback_ms) {
+        if lent.at[at].0 == time || lent.at.get(behind).is_none_or(|at| at.0 >= time.saturating_add(self.lookback_ms)) {
             return Some(before);
         }
         let Some(after) = usable(behind) else { return Some(before) };

@@ -190,6 +190,7 @@ impl Cx<'_> {
     fn give_back(&self, family: &Family) {
         for series in family.classic.iter().map(|(_, series)| series).chain(&family.native) {
             self.release(series.len());
+            self.series.set(self.series.get().saturating_sub(1));
         }
     }
 

@@ -73,6 +73,7 @@ impl Cx<'_> {
             return self.each(arg, grid, sink);
         }
         let mut all = self.vector(arg, grid)?;
+        self.drop_vector(&all);
         all.iter_mut().for_each(|series| series.hists = Vec::new());
         all.retain(|series| !series.is_empty());
         let value = |series: &Series| series.floats.first().copied().unwrap_or(f64::NAN);
@@ -108,6 +109,7 @@ impl Cx<'_> {
         }
         let names: Vec<String> = args[1..].iter().map(text_arg).collect();
         let mut all = self.vector(&args[0], grid)?;
+        self.drop_vector(&all);
         all.sort_by(|a, b| {
             let by_names =
                 names.iter().map(|name| natural(a.labels.get(name).unwrap_or(""), b.labels.get(name).unwrap_or("")));

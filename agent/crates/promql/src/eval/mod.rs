@@ -134,9 +134,19 @@ impl Cx<'_> {
         Ok(all)
     }
 
+    /// Passes on what was held.
+    pub fn pass_on(&self, all: Vec<Series>, sink: &mut Sink<'_>) -> Result<(), EvalError> {
+        for series in all {
+            self.release(series.len());
+            self.series.set(self.series.get().saturating_sub(1));
+            sink(series)?;
+        }
+        Ok(())
+    }
+
     /// Gives back what `vector` held.
-    pub fn drop_vector(&self, all: Vec<Series>) {
-        for series in &all {
+    pub fn drop_vector(&self, all: &[Series]) {
+        for series in all {
             self.release(series.len());
         }
         self.series.set(self.series.get().saturating_sub(all.len() as u64));
@@ -155,7 +165,7 @@ impl Cx<'_> {
             ExprKind::Aggregate(aggregate) => self.aggregate(expr.span, aggregate, grid, sink),
             ExprKind::Binary(binary) if streams(binary) => self.stream_with_scalar(expr.span, binary, grid, sink),
             ExprKind::Binary(_) => match self.chain(expr, grid)? {
-                Val::Vector(all) => all.into_iter().try_for_each(sink),
+                Val::Vector(all) => self.pass_on(all, sink),
                 _ => Err(EvalError::new("expected a vector")),
             },
             _ => Err(EvalError::new("expected a vector")),

@@ -23,7 +23,7 @@ impl Parser<'_> {
         {
             return Err(self.error(expr.span, "duration must be greater than 0"));
         }
-        Ok(Some(Length::of(expr)))
+        self.length(expr).map(Some)
     }
 
     /// Parses what stands behind `offset`: one signed operand. Operators behind it belong to the expression.
@@ -32,7 +32,17 @@ impl Parser<'_> {
         if !self.length_begins(true)? {
             return Ok(None);
         }
-        self.length_operand("offset").map(Length::of).map(Some)
+        let expr = self.length_operand("offset")?;
+        self.length(expr).map(Some)
+    }
+
+    fn length(&self, expr: DurationExpr) -> Parsed<Length> {
+        let span = expr.span;
+        let length = Length::of(expr);
+        if length.expr.is_some() && !self.features.duration_expressions {
+            return Err(self.error(span, "experimental duration expression is not enabled"));
+        }
+        Ok(length)
     }
 
     fn length_begins(&mut self, signs: bool) -> Parsed<bool> {

@@ -27,12 +27,43 @@ pub const NESTING_MAX: u32 = 160;
 /// The highest tree: nesting, and chains of left-associative operators.
 pub const HEIGHT_MAX: u32 = 2_000;
 
-/// Parses an expression and checks its types.
+/// Parts of the language that Prometheus accepts only behind a feature flag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Features {
+    /// `promql-experimental-functions`: functions and aggregations marked experimental.
+    pub experimental_functions: bool,
+    /// `promql-duration-expr`: arithmetic in ranges and offsets.
+    pub duration_expressions: bool,
+    /// `promql-extended-range-selectors`: `anchored` and `smoothed`.
+    pub extended_range_selectors: bool,
+    /// `promql-binop-fill-modifiers`: `fill`, `fill_left`, `fill_right`.
+    pub fill_modifiers: bool,
+}
+
+impl Features {
+    /// Everything there is.
+    pub const ALL: Features = Features {
+        experimental_functions: true,
+        duration_expressions: true,
+        extended_range_selectors: true,
+        fill_modifiers: true,
+    };
+}
+
+/// Parses an expression and checks its types. What stands behind a feature flag in Prometheus is refused.
 ///
 /// # Errors
 /// The first thing wrong, in Prometheus's words and with its position.
 pub fn parse(text: &str) -> Result<Expr, ParseError> {
-    let mut parser = Parser::new(text);
+    parse_with(text, Features::default())
+}
+
+/// Parses an expression with some of the language's features switched on.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_with(text: &str, features: Features) -> Result<Expr, ParseError> {
+    let mut parser = Parser { features, ..Parser::new(text) };
     if parser.peek()?.kind == Kind::End {
         return Err(parser.error(Span::default(), "no expression found in input"));
     }
@@ -80,13 +111,14 @@ pub(crate) struct Parser<'a> {
     /// One behind the last byte of the token taken last.
     end: u32,
     nesting: u32,
+    features: Features,
 }
 
 type Parsed<T> = Result<T, ParseError>;
 
 impl<'a> Parser<'a> {
     fn new(text: &'a str) -> Parser<'a> {
-        Parser { text, lexer: Lexer::new(text), ahead: None, end: 0, nesting: 0 }
+        Parser { text, lexer: Lexer::new(text), ahead: None, end: 0, nesting: 0, features: Features::default() }
     }
 
     fn peek(&mut self) -> Parsed<Token> {
@@ -246,6 +278,9 @@ impl<'a> Parser<'a> {
 
     fn fill(&mut self, word: Word, matching: &mut Matching) -> Parsed<()> {
         let name = self.take()?;
+        if !self.features.fill_modifiers {
+            return Err(self.error(name.span, "binary operator fill modifiers are experimental and not enabled"));
+        }
         self.take()?;
         let negate = self.sign()?;
         let number = match self.peek()?.kind {
@@ -368,6 +403,9 @@ impl<'a> Parser<'a> {
             let text = format!("unknown function with name {}", quote(self.slice(name.span)));
             return Err(self.error(name.span, text));
         };
+        if function.experimental && !self.features.experimental_functions {
+            return Err(self.error(name.span, format!("function {} is not enabled", quote(function.name))));
+        }
         let span = Span { end: self.end, ..name.span };
         let below = args.iter().map(|arg| arg.height).max().unwrap_or(0);
         self.node(span, below, ExprKind::Call(Box::new(Call { function, args })))
@@ -398,6 +436,10 @@ impl<'a> Parser<'a> {
             modifier = self.by_or_without()?;
         }
         let span = Span { end: self.end, ..name.span };
+        if op.is_experimental() && !self.features.experimental_functions {
+            let flag = "must be enabled with --enable-feature=promql-experimental-functions";
+            return Err(self.error(span, format!("{}() is experimental and {flag}", op.as_str())));
+        }
         let wanted = 1 + usize::from(op.takes_parameter());
         match args.len() {
             0 => return Err(self.error(span, "no arguments for aggregate expression provided")),
@@ -530,6 +572,9 @@ impl<'a> Parser<'a> {
             }
             _ => return Err(self.error(expr.span, format!("{name} modifier not implemented"))),
         };
+        if !self.features.extended_range_selectors {
+            return Err(self.error(expr.span, format!("{name} modifier is experimental and not enabled")));
+        }
         if *slot != Extension::None && *slot != wanted {
             return Err(self.error(expr.span, "anchored and smoothed modifiers cannot be used together"));
         }

@@ -22,7 +22,7 @@ use model::UnixMs;
 
 use crate::ast::{At, Expr, ExprKind};
 use crate::engine::{Engine, Limits, RangeArgs};
-use crate::parse::parse;
+use crate::parse::{Features, parse_with};
 use crate::value::{Answer, QueryValue};
 use read::{Command, Eval, When};
 use store::Store;
@@ -136,7 +136,7 @@ impl Runner {
         }
         let _ = at;
         let range = RangeArgs { start: UnixMs(time - 60_000), end: UnixMs(time + 60_000), step_ms: 60_000 };
-        let expr = parse(text).map_err(|error| error.to_string())?;
+        let expr = parse_with(text, Features::ALL).map_err(|error| error.to_string())?;
         let answer = self
             .engine
             .range(&self.store, &expr, range, &|| false)
@@ -151,7 +151,7 @@ impl Runner {
         text: &str,
         run: &dyn Fn(&Expr) -> Result<Answer, crate::error::EvalError>,
     ) -> Result<(), String> {
-        let result = match parse(text) {
+        let result = match parse_with(text, Features::ALL) {
             Ok(expr) => run(&expr).map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         };
@@ -170,7 +170,7 @@ impl Runner {
 
     /// Returns the expression with `@` set everywhere, and the times at which it must give the same.
     fn rewritten(&self, eval: &Eval, at: i64) -> Result<Option<(String, Vec<i64>)>, String> {
-        let mut expr = match parse(&eval.expr) {
+        let mut expr = match parse_with(&eval.expr, Features::ALL) {
             Ok(expr) => expr,
             Err(_) if eval.wants_failure() => return Ok(None),
             Err(error) => return Err(error.to_string()),
