@@ -286,8 +286,8 @@ impl model::Querier for Small {
     }
 }
 
-/// What a board gives a thread of the query pool, and half of it, because this is an unoptimised build.
-const STACK_BYTES: usize = 512 << 10;
+/// The least a thread of the query pool gets.
+const STACK_BYTES: usize = 256 << 10;
 
 #[test]
 fn what_is_too_deep_is_an_error_and_not_a_crash() {

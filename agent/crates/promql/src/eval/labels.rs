@@ -70,7 +70,10 @@ impl Cx<'_> {
         sink: &mut Sink<'_>,
     ) -> Result<(), EvalError> {
         if self.warn_if_range(span) {
-            return self.each(arg, grid, sink);
+            return self.each(arg, grid, &mut |mut series| {
+                series.hists = Vec::new();
+                if series.is_empty() { Ok(()) } else { sink(series) }
+            });
         }
         let mut all = self.vector(arg, grid)?;
         self.drop_vector(&all);
