@@ -290,13 +290,19 @@ fn receive(messages: &Receiver<Message>, wait_ms: Option<u64>) -> Result<Message
     }
 }
 
-/// What a data file holds at the present rate, in words.
-pub fn days_in_words(days: Option<f64>) -> String {
-    match days {
-        Some(days) if days >= 10.0 => format!("about {days:.0} days"),
-        Some(days) => format!("about {days:.1} days"),
-        None => "a time that the first collections will tell".to_owned(),
-    }
+/// What a sample takes of the data file, its part of all dictionaries included, before this machine's own rate is
+/// known: the upper end of what boards were seen to need. Bytes.
+const SAMPLE_BYTES_GUESS: f64 = 1.5;
+
+/// Returns how many days a data file holds if every collection has as many rows as one just made.
+pub fn days_guessed(file_bytes: u64, rows: usize, interval_ms: u64) -> f64 {
+    let rows_per_day = rows.max(1) as f64 * 86_400_000.0 / interval_ms as f64;
+    file_bytes as f64 / (rows_per_day * SAMPLE_BYTES_GUESS)
+}
+
+/// Returns days as a person says them.
+pub fn days_in_words(days: f64) -> String {
+    if days >= 10.0 { format!("about {days:.0} days") } else { format!("about {days:.1} days") }
 }
 
 /// Keeps the two together that must change together when the store is replaced.

@@ -18,11 +18,11 @@ use crate::collect::{Ask, Collect};
 use crate::config::{Config, ListenAddress, Loaded};
 use crate::core::{Core, Event};
 use crate::disk::DiskThread;
-use crate::house::{Line, Message, Reload, Running, WebHouse, days_in_words};
+use crate::house::{Line, Message, Reload, Running, WebHouse, days_guessed, days_in_words};
 use crate::io::{self, signals::Signal};
 use crate::logging::{self, Format};
 use crate::medium::{self, Medium};
-use crate::os::clock::{SystemClock, boottime};
+use crate::os::clock::{SystemClock, boottime, monotonic_ns};
 use crate::os::service::Service;
 use crate::receivers::Receivers;
 use crate::rules_thread::RulesThread;
@@ -104,7 +104,7 @@ fn believed_config(mut loaded: Loaded) -> Result<(Config, Loaded), Failure> {
 
 fn start(flags: Flags, config: Config, loaded: Loaded) -> Result<(), Failure> {
     let fault = |text: String| Failure::Fault(text);
-    let lane = believed::lane(&config).map_err(fault)?;
+    let mut lane = believed::lane(&config).map_err(fault)?;
     let address = flags.listen_address.as_ref().unwrap_or(&config.web.listen_address);
     let listener = io::bind(&address.host, address.port).map_err(|error| fault(port_taken(address, &error)))?;
     let port = listener.local_addr().map_or(address.port, |address| address.port());
@@ -113,6 +113,10 @@ fn start(flags: Flags, config: Config, loaded: Loaded) -> Result<(), Failure> {
     let started = boottime();
     let Medium { store, file, tail, path, trouble } =
         medium::open(&config.storage, flags.storage_path.as_deref(), clock.now()).map_err(fault)?;
+
+    let rows = lane.collect(&mut monotonic_ns).rows().len();
+    let stats = store.stats();
+    let days = stats.days.unwrap_or_else(|| days_guessed(stats.file_bytes, rows, believed::interval_ms(&config)));
 
     let (line, messages) = Line::new();
     let reader = Arc::new(RwLock::new(store.reader()));
@@ -169,7 +173,6 @@ fn start(flags: Flags, config: Config, loaded: Loaded) -> Result<(), Failure> {
     about.interval_ms = believed::interval_ms(&config);
     about.ring.path = path.as_deref().map_or(String::new(), |path| path.display().to_string());
     about.ring.trouble = trouble;
-    let days = store.stats().days;
     let core = Core::new(store, setup, clock.now());
     let service = Service::from_env();
     say_hello(&flags, path.as_deref(), port, days);
@@ -260,10 +263,10 @@ fn port_taken(address: &ListenAddress, error: &std::io::Error) -> String {
 }
 
 /// What a newcomer sees first. Under a service manager the log says it.
-fn say_hello(flags: &Flags, path: Option<&Path>, port: u16, days: Option<f64>) {
+fn say_hello(flags: &Flags, path: Option<&Path>, port: u16, days: f64) {
     let page = format!("http://localhost:{port}/");
     let file = path.map_or("memory only".to_owned(), |path| path.display().to_string());
-    log::info!("narthex {VERSION} serves {page} and keeps its data in {file} ({})", days_in_words(days));
+    log::info!("narthex {VERSION} serves {page} and keeps its data in {file}, which holds {}", days_in_words(days));
     if !std::io::IsTerminal::is_terminal(&std::io::stdout()) {
         return;
     }
@@ -272,7 +275,7 @@ fn say_hello(flags: &Flags, path: Option<&Path>, port: u16, days: Option<f64>) {
         None => "    a configuration of your own   start from configs/minimal.yml, run with --config.file=FILE\n",
     };
     let text = format!(
-        "\n  Narthex {VERSION} is looking after this machine.\n\n    the page    {page}\n    the data    {file}, {days}\n\n  \
+        "\n  Narthex {VERSION} is looking after this machine.\n\n    the page    {page}\n    the data    {file}, holds {days}\n\n  \
          Try next:\n    curl '{page}api/v1/query?query=node_load1'\n    curl {page}metrics\n{next}    \
          Ctrl-C stops it; nothing is lost.\n\n",
         days = days_in_words(days)
