@@ -5,6 +5,7 @@
 //! of the project. Everything is loopback, on ports that the system chose.
 
 pub mod agent;
+pub mod disk;
 pub mod folder;
 pub mod http;
 pub mod peers;

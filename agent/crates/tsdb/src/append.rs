@@ -86,18 +86,22 @@ fn form(row: &Row) -> Form {
     }
 }
 
-/// Returns the most bytes that a row of a new series can add to a block.
-pub(crate) fn row_bytes(batch: &Batch, row: &Row, extra: &Labels) -> usize {
-    value_bytes(row) + batch.packed(row).len() + extra.packed().len() + 48
+/// Returns the most bytes that a row can add to a block: little where its series has a column there.
+fn added_bytes(packed: &[u8], row: &Row, (id, own_times): (u32, bool), index: &Index, head: &Head) -> usize {
+    let there = index.find(packed).is_some_and(|series| head.has_column(id, series, own_times));
+    value_bytes(row) + if there { 8 } else { packed.len() + 48 }
 }
 
 /// Returns the most bytes that a row's value can add to its columns.
-pub(crate) fn value_bytes(row: &Row) -> usize {
+fn value_bytes(row: &Row) -> usize {
     match row.value {
         Value::Float(_) => 32,
         Value::Histogram(_) => histogram::BYTES_MAX,
     }
 }
+
+/// The most bytes a staleness marker adds to its column: a token, and its time where it has its own.
+pub(crate) const STALE_BYTES_MAX: usize = 24;
 
 /// What is remembered of a source between two batches.
 #[derive(Default)]
@@ -131,6 +135,19 @@ impl SourceCache {
             && batch.rows().iter().zip(&self.forms).all(|(row, known)| form(row) == *known)
     }
 
+    /// Returns the most bytes that a batch can add to the open block.
+    pub fn bytes_max(&self, (id, batch, extra): (u32, &Batch, &Labels), index: &Index, head: &Head) -> usize {
+        if self.knows(batch, extra, head.block) {
+            return batch.rows().iter().map(value_bytes).sum();
+        }
+        let mut merged = Vec::new();
+        let rows = batch.rows().iter().map(|row| {
+            lay_over(batch.packed(row), extra, &mut merged);
+            added_bytes(&merged, row, (id, row.at.is_some()), index, head)
+        });
+        rows.sum::<usize>() + self.columns * STALE_BYTES_MAX
+    }
+
     pub fn refused(&self) -> Refused {
         self.refused
     }
@@ -157,10 +174,13 @@ impl SourceCache {
             let series = match form {
                 Form::BadTime => Err(&mut self.refused.time),
                 Form::BadHistogram => Err(&mut self.refused.histogram),
-                _ if row_bytes(batch, row, extra) > room => Err(&mut self.refused.block_full),
                 _ => {
                     lay_over(batch.packed(row), extra, &mut merged);
+                    let bytes = added_bytes(&merged, row, (id, own_times), index, head);
+                    let fits = room.checked_sub(bytes);
+                    room = fits.unwrap_or(room);
                     match look_up(&merged, index, head.block, &mut found.new_series) {
+                        _ if fits.is_none() => Err(&mut self.refused.block_full),
                         Ok(series) if seen.insert((series, own_times)) => Ok(series),
                         Ok(_) => Err(&mut self.refused.repeated),
                         Err(true) => Err(&mut self.refused.series_max),
@@ -171,7 +191,6 @@ impl SourceCache {
             self.accepted.push(series.is_ok());
             match series {
                 Ok(series) => {
-                    room -= row_bytes(batch, row, extra);
                     head.series(series, &merged, out);
                     columns.push(head.column(source, series, own_times, out));
                 }

@@ -265,6 +265,7 @@ pub(crate) fn stats(state: &State, ring_pages: u32) -> Stats {
     stats.ring_bytes = u64::from(ring_pages) * page;
     stats.used_bytes = state.ring.used_pages() * page;
     stats.blocks = state.ring.blocks.len() as u64;
+    stats.frozen = state.frozen.is_some();
     stats.rows = state.ring.blocks.iter().map(|block| u64::from(block.rows)).sum::<u64>()
         + heads().map(|head| u64::from(head.rows)).sum::<u64>();
     stats.series = state.index.len() as u64;

@@ -197,6 +197,11 @@ impl Head {
         place
     }
 
+    /// Returns whether a source has a column for a series.
+    pub fn has_column(&self, id: u32, series: u32, own_times: bool) -> bool {
+        self.by_id.get(&id).is_some_and(|source| self.lookup.contains_key(&(*source, series, own_times)))
+    }
+
     /// Returns the place of a source's column for a series in the table, made when it is new.
     pub fn column(&mut self, source: u32, series: u32, own_times: bool, out: &mut Vec<u8>) -> u32 {
         if let Some(found) = self.lookup.get(&(source, series, own_times)) {

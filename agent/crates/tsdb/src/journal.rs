@@ -34,6 +34,9 @@ pub(crate) struct Journal {
     offset: u32,
     crc: u32,
     given_up: bool,
+    /// The block whose journal was given up: until it is sealed nothing behind it is written, so that no later row is
+    /// certain before an earlier one.
+    blocked: Option<u64>,
     next_seq: u64,
     synced: u64,
     /// The first page of each block whose pages are still needed.
@@ -61,6 +64,7 @@ impl Journal {
             offset: 0,
             crc: 0,
             given_up: false,
+            blocked: None,
             next_seq,
             synced,
             needed: Vec::new(),
@@ -70,13 +74,13 @@ impl Journal {
 
     /// Begins the stream of a block.
     pub fn begin(&mut self, block: u64) {
-        (self.block, self.offset, self.crc) = (block, 0, seed(self.file, block));
         if self.given_up {
-            self.given_up = false;
+            (self.given_up, self.blocked) = (false, Some(self.block));
             self.pieces.clear();
             self.pending.clear();
             self.in_flight = None;
         }
+        (self.block, self.offset, self.crc) = (block, 0, seed(self.file, block));
         self.pieces.push(Piece { block, offset: 0, prior: self.crc, bytes: 0 });
     }
 
@@ -114,6 +118,11 @@ impl Journal {
         self.given_up
     }
 
+    /// Returns what is not certain yet.
+    pub fn pending(&self) -> &[u8] {
+        &self.pending
+    }
+
     pub fn has_pending(&self) -> bool {
         !self.pending.is_empty()
     }
@@ -124,9 +133,12 @@ impl Journal {
     }
 
     /// Cuts what is pending into fresh pages and hands them over as (offset in the file, bytes); `false` when the
-    /// area has no room for them.
+    /// area has no room for them, or an earlier block must be sealed first.
     pub fn cut(&mut self, write: &mut dyn FnMut(u64, Vec<u8>)) -> bool {
         let pages: usize = self.pieces.iter().map(|piece| piece.bytes.div_ceil(JOURNAL_PAYLOAD)).sum();
+        if self.given_up || self.blocked.is_some() {
+            return false;
+        }
         if self.pages_used() + pages as u64 > u64::from(self.geometry.journal_pages) {
             return false;
         }
@@ -185,6 +197,7 @@ impl Journal {
     /// Is told that these blocks are sealed: their pages are free, and what is pending of them is not needed.
     pub fn free(&mut self, through: u64) {
         self.needed.retain(|(block, _)| *block > through);
+        self.blocked = self.blocked.filter(|block| *block > through);
         if self.in_flight.is_some() {
             return;
         }

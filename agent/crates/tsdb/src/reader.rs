@@ -266,6 +266,11 @@ impl Reader {
         stats
     }
 
+    /// Returns the wall time that rows appended now are labelled with; see [`crate::Store::wall_of`].
+    pub fn wall_of(&self, now: model::Now) -> UnixMs {
+        crate::clock::wall(self.shared.read().small.epochs.newest(), now)
+    }
+
     /// Returns type, help and unit of a metric name.
     pub fn metadata(&self, name: &str) -> Option<FamilyInfo> {
         self.shared.read().small.families.get(name).cloned()

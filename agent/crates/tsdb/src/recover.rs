@@ -344,7 +344,8 @@ impl<'a> Recover<'a> {
                 let start = (at - 1).checked_sub(head.index)?;
                 (start.checked_add(head.pages)? <= bound && head.index < head.pages).then_some(start)
             });
-            let (Some(head), Some(start)) = (head, start) else {
+            let fits = head.zip(start).filter(|(head, _)| !self.is_left_over(&mut pages, head, at, number));
+            let Some((head, start)) = fits else {
                 (at, skipped) = (at - 1, skipped + 1);
                 continue;
             };
@@ -364,6 +365,17 @@ impl<'a> Recover<'a> {
         let next = Block { start: newest_end, pages: 0, ..Block::default() };
         forget(&mut self.state.ring, &mut self.state.index, &next);
         self.recovery.blocks = self.state.ring.blocks.len() as u64;
+    }
+
+    /// Returns whether a block is of an earlier lap, left at the end of the ring because what came later did not fit
+    /// there: a newer one than this, but still older than `number`, lies close before it.
+    fn is_left_over(&self, pages: &mut Pages<'_>, head: &BlobHead, at: u32, number: u64) -> bool {
+        if head.block + 1 == number {
+            return false;
+        }
+        let reach = self.site.geometry.ring_pages() / 8 + 8;
+        let mut before = (at.saturating_sub(reach)..at - 1).rev();
+        before.any(|place| pages.head(place).is_some_and(|other| head.block < other.block && other.block < number))
     }
 
     /// Reads what stands before a block's values: `None` when it is damaged, an error when another block is there.
@@ -446,7 +458,9 @@ impl<'a> Recover<'a> {
         let mut pages = Pages::new(self.read, file, geometry);
         loop {
             let number = self.commit.block + 1;
-            if journal.iter().any(|page| (page.head.block, page.head.offset) == (number, 0)) {
+            let has = |page: &FoundPage| (page.head.block, page.head.offset) == (number, 0);
+            let later = |page: &FoundPage| page.head.block > number && page.head.seq <= self.max_synced;
+            if journal.iter().any(has) || !journal.iter().any(later) {
                 return number;
             }
             let places = [self.state.ring.next, 0];

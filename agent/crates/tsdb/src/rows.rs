@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use model::{Batch, Labels, Now, RowId, RowRange, SourceId, UnixMs, stale_nan};
 
-use crate::append::{Appended, Resolved, row_bytes, value_bytes};
+use crate::append::{Appended, Resolved, STALE_BYTES_MAX};
 use crate::cells::{CELLS_SHARE, put_cell, put_family};
 use crate::clock;
 use crate::head::{Head, Input, InputValue};
@@ -17,21 +17,15 @@ use crate::record::{self, Kind};
 use crate::series::Index;
 use crate::store::{CellError, DiskOp, State, Store};
 
-/// The most bytes a staleness marker adds to its column: a token, and its time where it has its own.
-const STALE_BYTES_MAX: usize = 24;
-
 impl Store {
     /// Appends a batch: its rows get consecutive ids in its own order. `extra` are labels laid over every row that
     /// does not have them itself. Series that the source had last time and has not now get a staleness marker.
     pub fn append(&mut self, now: Now, batch: &Batch, source: SourceId, extra: &Labels) -> Appended {
         self.settle_clock(now);
-        let known = self.sources.get(&source).is_some_and(|cache| cache.knows(batch, extra, self.block()));
-        let gone = if known { 0 } else { self.vanishing_bytes(source) };
-        let per_row = |row| if known { value_bytes(row) } else { row_bytes(batch, row, extra) };
-        if self.room() < gone + batch.rows().iter().map(per_row).sum::<usize>() && self.shared.read().head.rows > 0 {
+        if self.room() < self.bytes_max(batch, source, extra) && self.shared.read().head.rows > 0 {
             self.freeze(now);
         }
-        let room = self.room().saturating_sub(gone);
+        let room = self.room().saturating_sub(self.vanishing_bytes(source));
         let shared = Arc::clone(&self.shared);
         let state = &mut *shared.write();
         self.records.clear();
@@ -142,8 +136,20 @@ impl Store {
         self.keep(state, self.next_n);
     }
 
-    fn block(&self) -> u64 {
-        self.shared.read().head.block
+    /// Puts what opening left pending into the tail file, which is begun anew.
+    pub(crate) fn begin_tail(&mut self) {
+        let Some(journal) = &self.journal else { return };
+        let block = self.shared.read().head.block;
+        if self.tail.is_on()
+            && let Some((offset, bytes)) = self.tail.frame(block, journal.position(), journal.pending())
+        {
+            self.ops.push(DiskOp::Tail { offset, bytes });
+        }
+    }
+
+    fn bytes_max(&mut self, batch: &Batch, source: SourceId, extra: &Labels) -> usize {
+        let state = self.shared.read();
+        self.sources.entry(source).or_default().bytes_max((source.0, batch, extra), &state.index, &state.head)
     }
 
     /// Returns how many more bytes the open block can surely take.

@@ -102,6 +102,8 @@ pub struct Stats {
     pub used_bytes: u64,
     /// How many sealed blocks there are.
     pub blocks: u64,
+    /// Whether a block is frozen and not yet on the medium.
+    pub frozen: bool,
     /// How many rows the sealed blocks and the open ones have.
     pub rows: u64,
     /// How many series there are, and how many bytes their label sets have.
@@ -281,6 +283,7 @@ impl Store {
         let tail = Tail::new(site.file, options.tail_bytes);
         let mut store = Store::around(shared, options, tail, now);
         (store.site, store.journal, store.slot, store.opening) = (Some(site), Some(journal), slot, site.opening);
+        store.begin_tail();
         store.settle_clock(now);
         Ok((store, recovery))
     }
