@@ -408,6 +408,12 @@ impl AggregateOp {
         matches!(self, Topk | Bottomk | CountValues | Quantile | Limitk | LimitRatio)
     }
 
+    /// Returns whether it returns some of the series as they are.
+    pub(crate) fn chooses(self) -> bool {
+        use AggregateOp::*;
+        matches!(self, Topk | Bottomk | Limitk | LimitRatio)
+    }
+
     /// Returns whether it needs experimental functions to be switched on.
     pub fn is_experimental(self) -> bool {
         matches!(self, AggregateOp::Limitk | AggregateOp::LimitRatio)

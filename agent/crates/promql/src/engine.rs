@@ -179,6 +179,7 @@ impl Engine {
             step,
             notes: RefCell::new(Notes::default()),
             only_sums: Cell::new(false),
+            dropped_metadata: Cell::new(false),
             held: Cell::new(0),
             series: Cell::new(0),
             stop,

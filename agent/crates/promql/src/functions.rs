@@ -28,6 +28,13 @@ pub struct Function {
     pub(crate) imp: Imp,
 }
 
+impl Function {
+    /// Returns whether its results keep the metric's name.
+    pub(crate) fn keeps_name(&self) -> bool {
+        matches!(self.name, "last_over_time" | "first_over_time")
+    }
+}
+
 /// What carries a function out.
 pub(crate) enum Imp {
     /// From float to float; histograms vanish.

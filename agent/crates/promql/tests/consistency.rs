@@ -166,7 +166,7 @@ impl Querier for Small {
         };
         let all = [
             make("a", "1", "", &|i| Some((i % 17) as f64 * 2.0)),
-            make("a", "2", "", &|i| (i < 9 || i > 20).then_some(10.0 - i as f64)),
+            make("a", "2", "", &|i| (!(9..=20).contains(&i)).then_some(10.0 - i as f64)),
             make("b", "1", "", &|i| (i <= 16).then_some(if i == 16 { model::stale_nan() } else { 0.5 })),
             make("b", "3", "", &|i| (i % 3 == 0).then_some(if i == 6 { f64::NAN } else { i as f64 })),
             make("h", "1", "", &|i| Some((i % 13) as f64 + 1.0)),
@@ -199,7 +199,8 @@ type Samples = BTreeMap<String, String>;
 fn text(value: &Value) -> String {
     match value {
         Value::Float(value) if value.is_nan() => "NaN".into(),
-        Value::Float(value) => format!("{value:e}"),
+        // An instant `topk` comes in order of values, so what folds it may differ in the last bit.
+        Value::Float(value) => format!("{value:.9e}"),
         Value::Histogram(hist) => {
             format!("{:?} {:e} {:?} {:?}", hist.counts, hist.sum, hist.positive_spans, hist.schema)
         }
@@ -221,7 +222,13 @@ fn a_range_query_is_many_instant_queries() {
         let depth = 1 + random.below(4);
         let query = vector(&mut random, depth);
         let Ok(expr) = promql::parse_with(&query, Features::ALL) else { continue };
-        let engine = Engine { delayed_name_removal: seed % 2 == 0, ..Engine::default() };
+        // Which of equal values an outer `topk` takes depends on the order an inner one left them in.
+        if query.matches("topk").count() > 1 {
+            continue;
+        }
+        // With delayed removal, as in Prometheus, the first step decides whether the name of a result of `or` goes.
+        let delayed_name_removal = seed % 2 == 0 && !query.contains(" or ");
+        let engine = Engine { delayed_name_removal, ..Engine::default() };
         let (start, step, steps) =
             (60_000 + random.below(5) as i64 * 10_000, 20_000 + random.below(3) as i64 * 5_000, 12);
         let end = start + step * (steps - 1);

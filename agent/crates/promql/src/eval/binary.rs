@@ -101,7 +101,7 @@ impl Cx<'_> {
         let (vector, scalar) = if swapped { (&binary.rhs, &binary.lhs) } else { (&binary.lhs, &binary.rhs) };
         let scalar = self.scalar(scalar, grid)?;
         let drops = binary.bool_modifier || !binary.op.keeps_name();
-        let mut unique = Unique::new(self);
+        let mut unique = Unique::of(self, vector);
         self.each(vector, grid, &mut |mut series| {
             self.with_scalar(span, binary, &mut series, &scalar, swapped);
             match (series.is_empty(), drops) {

@@ -103,9 +103,9 @@ impl Cx<'_> {
             params.push(self.scalar(other.1, grid)?);
         }
         check_factors(name, &params)?;
-        let keeps_name = matches!(name, "last_over_time" | "first_over_time");
+        let keeps_name = call.function.keeps_name();
         let wants_counter = matches!(name, "rate" | "increase");
-        let mut unique = Unique::new(self);
+        let mut unique = Unique::of(self, arg);
         self.each_range(arg, grid, &mut |labels, drop, samples, reach| {
             let metric = labels.name();
             if wants_counter && !samples.at.is_empty() {
@@ -279,7 +279,7 @@ impl Cx<'_> {
         if selector.extension != Extension::None {
             return Err(EvalError::new("anchored and smoothed selectors have no timestamps of their own"));
         }
-        let mut unique = Unique::new(self);
+        let mut unique = Unique::of(self, arg);
         self.walk(selector, grid, &mut |labels, samples, picked| {
             let mut series = Series::new(labels.clone(), false, grid.steps);
             self.drop_name(&mut series);

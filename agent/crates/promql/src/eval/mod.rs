@@ -22,12 +22,13 @@ pub(crate) mod window;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
-use model::{Labels, Querier, is_stale_nan, labels::NAME};
+use model::{Labels, MatchOp, Querier, is_stale_nan, labels::NAME};
 
 use crate::annotations::Notes;
 use crate::ast::*;
 use crate::engine::Limits;
 use crate::error::EvalError;
+use crate::functions::Imp;
 use crate::value::{Grid, Series, Val};
 
 pub(crate) const SAME_LABELS: &str = "vector cannot contain metrics with the same labelset";
@@ -47,6 +48,8 @@ pub(crate) struct Cx<'a> {
     /// Whether only counts and sums of histograms are wanted, as within `histogram_count`: then, as in Prometheus,
     /// resets are looked for while reading.
     pub only_sums: Cell<bool>,
+    /// Whether some series lost more than a name, so that series of one name may have become the same.
+    pub dropped_metadata: Cell<bool>,
     pub held: Cell<u64>,
     pub series: Cell<u64>,
     pub stop: &'a dyn Fn() -> bool,
@@ -193,7 +196,7 @@ impl Cx<'_> {
         sink: &mut Sink<'_>,
         change: &mut dyn FnMut(Series) -> Result<Option<Series>, EvalError>,
     ) -> Result<(), EvalError> {
-        let mut unique = Unique::new(self);
+        let mut unique = Unique::of(self, expr);
         self.each(expr, grid, &mut |mut series| {
             self.drop_name(&mut series);
             match change(series)? {
@@ -209,8 +212,33 @@ impl Cx<'_> {
         if self.delayed_name_removal {
             series.drop_name = true;
         } else {
+            if series.labels.iter().any(|(name, _)| matches!(name, "__type__" | "__unit__")) {
+                self.dropped_metadata.set(true);
+            }
             series.labels = crate::eval::without_metadata(&series.labels);
         }
+    }
+}
+
+/// Returns whether all series of an expression have the same name or none, so that they stay apart without it.
+fn has_one_name(expr: &Expr) -> bool {
+    let named = |selector: &VectorSelector| {
+        selector.matchers.iter().any(|m| m.name == NAME && m.op == MatchOp::Equal && !m.value.is_empty())
+    };
+    match &expr.unwrapped().kind {
+        ExprKind::Vector(selector) => named(selector),
+        ExprKind::Matrix(matrix) => named(&matrix.selector),
+        ExprKind::Subquery(subquery) => has_one_name(&subquery.expr),
+        ExprKind::Aggregate(aggregate) if !aggregate.op.chooses() => {
+            aggregate.without || !aggregate.grouping.iter().any(|label| label == NAME)
+        }
+        ExprKind::Aggregate(aggregate) => has_one_name(&aggregate.expr),
+        ExprKind::Call(call) => match call.function.imp {
+            Imp::Math(_) | Imp::Date(_) => true,
+            Imp::Window(_) => !call.function.keeps_name() || call.args.iter().any(has_one_name),
+            Imp::Special(_) => false,
+        },
+        _ => false,
     }
 }
 
@@ -236,18 +264,25 @@ pub(crate) fn text_of(expr: &Expr) -> &[u8] {
 /// one, else that is an error. With delayed name removal nothing passes through here before the end.
 pub(crate) struct Unique<'a, 'c> {
     cx: &'a Cx<'c>,
+    /// Whether series need not be kept to be compared.
+    passes: bool,
     seen: HashMap<Labels, Series>,
     order: Vec<Labels>,
 }
 
 impl<'a, 'c> Unique<'a, 'c> {
+    /// For series that came of `arg` and lost their names.
+    pub fn of(cx: &'a Cx<'c>, arg: &Expr) -> Unique<'a, 'c> {
+        Unique { passes: cx.delayed_name_removal || has_one_name(arg), ..Unique::new(cx) }
+    }
+
     pub fn new(cx: &'a Cx<'c>) -> Unique<'a, 'c> {
-        Unique { cx, seen: HashMap::new(), order: Vec::new() }
+        Unique { cx, passes: cx.delayed_name_removal, seen: HashMap::new(), order: Vec::new() }
     }
 
     /// Passes a series on, or keeps it until all were seen.
     pub fn pass(&mut self, series: Series, sink: &mut Sink<'_>) -> Result<(), EvalError> {
-        if self.cx.delayed_name_removal {
+        if self.passes && !self.cx.dropped_metadata.get() {
             return sink(series);
         }
         self.keep(series)

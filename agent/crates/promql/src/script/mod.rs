@@ -90,7 +90,7 @@ struct Runner {
     old: bool,
 }
 
-/// Functions whose value depends on the time of evaluation.
+/// Functions whose value depends on the time of evaluation; of `start` and `end` an instant query's is just that.
 const TIME_FUNCTIONS: [&str; 13] = [
     "start",
     "end",
