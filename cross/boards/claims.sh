@@ -26,7 +26,7 @@ ask() { wget -q -T 10 -O /tmp/answer "http://127.0.0.1:9090$1" 2>/dev/null; }
 
 # The first value of an instant query's answer, or nothing.
 value() {
-    query=$(echo "$1" | sed 's/ /%20/g; s/\[/%5B/g; s/\]/%5D/g; s/{/%7B/g; s/}/%7D/g; s/"/%22/g')
+    query=$(echo "$1" | sed 's/ /%20/g; s/\[/%5B/g; s/\]/%5D/g; s/>/%3E/g; s/{/%7B/g; s/}/%7D/g; s/"/%22/g')
     ask "/api/v1/query?query=$query" && sed -n 's/.*"value":\[[^,]*,"\([^"]*\)".*/\1/p' /tmp/answer
 }
 
