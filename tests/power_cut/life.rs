@@ -294,10 +294,18 @@ impl Life {
     }
 
     fn try_cuts(&mut self) -> Result<(), String> {
+        let mut judged: Vec<Vec<u8>> = Vec::new();
         for fate in &self.fates {
+            let left = self.disk.after(*fate);
+            // Fates that leave the same bytes are one cut.
+            let bytes = left.bytes();
+            if judged.contains(&bytes) {
+                continue;
+            }
+            judged.push(bytes);
             self.cuts += 1;
             self.history
-                .judge(&self.disk.after(*fate), None, &self.options)
+                .judge(&left, None, &self.options)
                 .map_err(|fault| format!("cut {} at step {}, {fate:?}: {fault}", self.cuts, self.step))?;
         }
         Ok(())

@@ -2,154 +2,13 @@
 //!
 //! The disk is bytes in memory; what is asked for is done at once. What a cut leaves is `tests/power_cut`.
 
-use std::io;
-use std::sync::{Arc, Mutex};
+mod board;
 
+use board::{Board, START, at, options, rows, select};
 use model::{
-    Batch, Disk, Labels, Matcher, MetricKind, Mono, Now, Outbox, Querier, ReadAt, RowId, SourceId, Tail, TimeRange,
-    UnixMs, is_stale_nan,
+    Labels, Matcher, MetricKind, Mono, Now, Outbox, Querier, RowId, SourceId, Tail, TimeRange, UnixMs, is_stale_nan,
 };
-use tsdb::{DiskOp, OpDone, Options, Reader, Recovery, Store};
-
-#[derive(Clone, Default)]
-struct Memory(Arc<Mutex<Vec<u8>>>);
-
-impl Disk for Memory {
-    fn len(&mut self) -> io::Result<u64> {
-        Ok(self.0.lock().expect("not poisoned").len() as u64)
-    }
-    fn read(&mut self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
-        self.read_at(offset, buf)
-    }
-    fn write(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let at = offset as usize;
-        self.0.lock().expect("not poisoned")[at..at + bytes.len()].copy_from_slice(bytes);
-        Ok(())
-    }
-    fn set_len(&mut self, bytes: u64) -> io::Result<()> {
-        self.0.lock().expect("not poisoned").resize(bytes as usize, 0);
-        Ok(())
-    }
-    fn sync(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl ReadAt for Memory {
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
-        let bytes = self.0.lock().expect("not poisoned");
-        let at = offset as usize;
-        buf.copy_from_slice(bytes.get(at..at + buf.len()).ok_or(io::ErrorKind::UnexpectedEof)?);
-        Ok(())
-    }
-}
-
-const START: i64 = 1_800_000_000_000;
-
-struct Board {
-    disk: Memory,
-    tail: Vec<u8>,
-    store: Store,
-    now: Now,
-}
-
-fn options() -> Options {
-    Options { file_bytes: 1 << 20, sync_interval_ms: 60_000, tail_bytes: 1 << 16, ..Options::default() }
-}
-
-fn at(mono: u64) -> Now {
-    Now { mono: Mono(mono), wall: UnixMs(START + mono as i64), wall_trusted: true }
-}
-
-impl Board {
-    fn new(options: Options) -> Board {
-        Board::open(Memory::default(), Vec::new(), options, at(1_000)).0
-    }
-
-    fn open(disk: Memory, tail: Vec<u8>, options: Options, now: Now) -> (Board, Recovery) {
-        let read = Arc::new(disk.clone());
-        let (store, recovery) =
-            Store::open(&mut disk.clone(), read, Some(&tail), options, now).expect("a store that opens");
-        (Board { disk, tail, store, now }, recovery)
-    }
-
-    fn batch(values: &[(&str, f64)]) -> Batch {
-        let mut batch = Batch::new();
-        batch.family("m", "Help.", MetricKind::Gauge);
-        for (name, value) in values {
-            batch.add(&[("n", name)], *value);
-        }
-        batch
-    }
-
-    fn append(&mut self, source: u32, values: &[(&str, f64)]) -> tsdb::Appended {
-        let extra = Labels::from_pairs([("job", "test")]);
-        self.store.append(self.now, &Board::batch(values), SourceId(source), &extra)
-    }
-
-    fn pass(&mut self, ms: u64) {
-        self.now.mono.0 += ms;
-        self.now.wall.0 += ms as i64;
-        self.store.tick(self.now);
-        self.drain();
-    }
-
-    fn drain(&mut self) {
-        loop {
-            let mut ops = Vec::new();
-            self.store.take_ops(&mut ops);
-            if ops.is_empty() {
-                return;
-            }
-            for op in ops {
-                match op {
-                    DiskOp::Write { offset, bytes } => {
-                        let result = self.disk.write(offset, &bytes);
-                        self.store.done(self.now, OpDone::Written { result });
-                    }
-                    DiskOp::Sync { ticket } => {
-                        let result = self.disk.sync();
-                        self.store.done(self.now, OpDone::Synced { ticket, result });
-                    }
-                    DiskOp::Tail { offset, bytes } => {
-                        let end = offset as usize + bytes.len();
-                        self.tail.resize(self.tail.len().max(end), 0);
-                        self.tail[offset as usize..end].copy_from_slice(&bytes);
-                    }
-                }
-            }
-            self.store.tick(self.now);
-        }
-    }
-}
-
-fn select(reader: &Reader, matchers: &[Matcher]) -> Vec<(String, Vec<(i64, u64)>)> {
-    let mut found = Vec::new();
-    reader
-        .select(matchers, TimeRange::ALL, &mut |labels, samples| {
-            let points = samples.at.iter().zip(samples.floats).map(|(at, value)| (at.0 - START, value.to_bits()));
-            found.push((labels.to_string(), points.collect()));
-            true
-        })
-        .expect("a selection");
-    found.sort();
-    found
-}
-
-fn rows(reader: &Reader, step: usize) -> Vec<(RowId, String, i64, u64)> {
-    let (mut tail, mut after, mut found) = (Tail::default(), RowId::default(), Vec::new());
-    loop {
-        reader.since(after, None, step, &mut tail).expect("rows");
-        for row in &tail.rows {
-            let value = row.sample.value.float().expect("a float");
-            found.push((row.id, row.labels.to_string(), row.sample.at.0 - START, value.to_bits()));
-        }
-        if tail.until == after {
-            return found;
-        }
-        after = tail.until;
-    }
-}
+use tsdb::{Options, Store};
 
 #[test]
 fn what_is_appended_is_found_as_series_and_as_rows() {
@@ -258,4 +117,84 @@ fn a_series_that_vanishes_gets_a_marker_and_so_does_a_source_that_ends() {
     assert_eq!(stale(&found[0].1), [false, false, true]);
     assert_eq!(stale(&found[1].1), [false, true]);
     assert_eq!(rows(&board.store.reader(), 3).len(), 5);
+}
+
+#[test]
+fn rows_without_a_date_wait_and_are_dated_without_a_gap() {
+    let dark = |mono| Now { mono: Mono(mono), wall: UnixMs(17), wall_trusted: false };
+    let disk = board::Memory::default();
+    let options = Options { build_date: UnixMs(START), ..options() };
+    let (mut board, _) = Board::open(disk.clone(), Vec::new(), options.clone(), dark(1_000));
+    board.now = dark(1_000);
+    board.append(1, &[("a", 1.0)]);
+    board.pass(5_000);
+    board.append(1, &[("a", 2.0)]);
+    let mut tail = Tail::default();
+    let reader = board.store.reader();
+    reader.since(RowId::default(), None, 10, &mut tail).expect("rows");
+    assert_eq!((tail.rows.len(), tail.undated, tail.until), (0, true, RowId::default()));
+    // On the provisional wall everything is found: just behind the build date, and elapsed time.
+    assert_eq!(select(&reader, &[])[0].1.iter().map(|p| p.0).collect::<Vec<_>>(), [1, 5_001]);
+    board.store.flush(board.now);
+    board.drain();
+    // Time arrives, a year later than thought; the table changes and no row does.
+    let year = 31_536_000_000;
+    let trusted = Now { mono: Mono(9_000), wall: UnixMs(START + year), wall_trusted: true };
+    board.store.tick(trusted);
+    board.drain();
+    assert_eq!(rows(&reader, 10).iter().map(|row| row.2).collect::<Vec<_>>(), [year - 8_000, year - 3_000]);
+    assert_eq!(board.store.wall_of(trusted), trusted.wall);
+    board.store.flush(trusted);
+    board.drain();
+    let again = Board::open(disk, Vec::new(), options, dark(500)).0;
+    assert_eq!(rows(&again.store.reader(), 10).len(), 2);
+    assert_eq!(again.store.last_known_wall(), UnixMs(START + year - 3_000));
+    // The next boot, dark again, goes on behind what is known.
+    assert_eq!(again.store.wall_of(dark(700)), UnixMs(START + year - 3_000 + 201));
+}
+
+#[test]
+fn at_series_max_new_series_are_refused_and_old_ones_go_on() {
+    let mut board = Board::new(Options { series_max: 2, ..options() });
+    board.append(1, &[("a", 1.0), ("b", 2.0)]);
+    board.pass(5_000);
+    let appended = board.append(1, &[("a", 1.0), ("c", 3.0), ("b", 2.0)]);
+    assert_eq!((appended.rows.len(), appended.refused.series_max, appended.vanished), (2, 1, 0));
+    assert_eq!(board.store.stats().refused.series_max, 1);
+    assert_eq!(select(&board.store.reader(), &[]).len(), 2);
+}
+
+#[test]
+fn without_a_disk_memory_is_bounded_and_the_oldest_goes() {
+    let options = Options { block_bytes_max: 20_000, ..options() };
+    let mut store = Store::in_memory(options, at(0));
+    let mut seed = 1u64;
+    for i in 0..4_000u64 {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let batch = Board::batch(&[("a", f64::from_bits(seed)), ("b", 1.0)]);
+        assert_eq!(store.append(at(i * 5_000), &batch, SourceId(1), &Labels::empty()).refused.total(), 0);
+        store.tick(at(i * 5_000));
+    }
+    let stats = store.stats();
+    assert!(stats.dropped > 0 && stats.head_bytes < 120_000, "{stats:?}");
+    let found = rows(&store.reader(), 100);
+    assert!(found.len() > 2_000 && found.last().map(|row| row.0.n) == Some(7_999), "{}", found.len());
+}
+
+#[test]
+fn a_range_and_matchers_select_what_they_say() {
+    let mut board = Board::new(options());
+    for i in 0..20 {
+        board.append(1, &[("a", f64::from(i)), ("b", 0.0)]);
+        board.pass(1_000);
+    }
+    let range = TimeRange { start: UnixMs(START + 5_000), end: UnixMs(START + 8_000) };
+    let mut found = Vec::new();
+    let visit = &mut |labels: &Labels, samples: model::SeriesSamples<'_>| {
+        found.push((labels.get("n").map(str::to_owned), samples.floats.to_vec()));
+        true
+    };
+    let matchers = [Matcher::new("n", model::MatchOp::NotEqual, "b").expect("good")];
+    board.store.reader().select(&matchers, range, visit).expect("a selection");
+    assert_eq!(found, [(Some("a".to_owned()), vec![4.0, 5.0, 6.0, 7.0])]);
 }
