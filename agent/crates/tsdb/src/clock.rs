@@ -3,6 +3,9 @@
 //! The clock is untrusted: rows go to an epoch that is provisional. It is trusted for the first time: that epoch gets
 //! its date, and so do all of the same boot; undated ones of earlier boots are placed. It was stepped: a new epoch
 //! begins. Elapsed time never notices.
+//!
+//! A provisional epoch begins behind the last known time, not at it: two rows of one series never share a time because
+//! the board was started again.
 
 use model::{Now, UnixMs};
 
@@ -22,7 +25,7 @@ pub(crate) fn settle(epochs: &Epochs, first: bool, boot: u64, known: i64, step_m
     let Some(epoch) = newest.filter(|epoch| same_boot(epoch)) else {
         let number = newest.map_or(1, |epoch| epoch.number + 1);
         let (dated, offset) =
-            if now.wall_trusted { (Dated::Yes, now.wall.0 - mono) } else { (Dated::No, known - mono) };
+            if now.wall_trusted { (Dated::Yes, now.wall.0 - mono) } else { (Dated::No, known + 1 - mono) };
         let mut set = if now.wall_trusted { placed(epochs, boot, offset) } else { Vec::new() };
         set.push(Epoch { number, dated, boot, offset });
         return Change { set };
@@ -80,9 +83,9 @@ mod tests {
             (change.set.len(), epochs.newest().map(|e| (e.number, e.dated, e.offset)))
         };
         // A boot that is never trusted, and one that becomes it.
-        assert_eq!(step(true, 7, now(500, 12, false)), (1, Some((1, Dated::No, 999_500))));
+        assert_eq!(step(true, 7, now(500, 12, false)), (1, Some((1, Dated::No, 999_501))));
         assert_eq!(step(false, 7, now(900, 12, false)).0, 0);
-        assert_eq!(step(true, 8, now(100, 12, false)), (1, Some((2, Dated::No, 999_900))));
+        assert_eq!(step(true, 8, now(100, 12, false)), (1, Some((2, Dated::No, 999_901))));
         assert_eq!(step(false, 8, now(200, 5_000_200, true)), (2, Some((2, Dated::Yes, 5_000_000))));
         // Slewing is no step; a step either way is.
         assert_eq!(step(false, 8, now(300, 5_000_900, true)).0, 0);
@@ -90,6 +93,6 @@ mod tests {
         assert_eq!(step(false, 8, now(500, 4_000_500, true)), (1, Some((4, Dated::Yes, 4_000_000))));
         // Started again within the same boot: the same epoch goes on.
         assert_eq!(step(true, 8, now(600, 4_000_600, true)).0, 0);
-        assert_eq!(epochs.get(1).map(|e| (e.dated, e.offset)), Some((Dated::Placed, 999_500)));
+        assert_eq!(epochs.get(1).map(|e| (e.dated, e.offset)), Some((Dated::Placed, 999_501)));
     }
 }
