@@ -32,6 +32,9 @@ const RULES_CELL: &str = "rules";
 /// The cell that keeps what receivers were told.
 const NOTIFY_CELL: &str = "notify";
 
+/// How long rules wait, after the wall was stepped, for a reading that is dated by the new wall.
+const STEP_WAIT_MS_MAX: u64 = 60_000;
+
 /// Something that happened.
 pub enum Event {
     /// The machine was read.
@@ -74,6 +77,17 @@ pub struct RulesJob {
     pub evaluations: Vec<rules::Evaluation>,
 }
 
+/// Notices that the wall was stepped since the machine was last read.
+///
+/// What was read before has its old dates, so a rule evaluated now would find nothing, and an alert that fires would
+/// be resolved and fire again, when all that happened is that somebody set the clock.
+#[derive(Default)]
+struct Step {
+    /// What the last reading's wall was ahead of elapsed time, if it had a true date.
+    read_ahead: Option<i64>,
+    since: Option<Mono>,
+}
+
 /// All mutable state.
 pub struct Core {
     /// What is stored.
@@ -82,6 +96,7 @@ pub struct Core {
     /// At home unless an evaluation is on its way.
     rules: Option<Box<RulesJob>>,
     rules_deadline: Option<Mono>,
+    step: Step,
     rule_counts: rules::Counts,
     notifier: Option<Notifier>,
     alerts: Vec<Alert>,
@@ -91,6 +106,14 @@ pub struct Core {
     ops: Vec<DiskOp>,
     /// Rules that arrived while the old ones were away.
     waiting_setup: Option<Box<Setup>>,
+}
+
+impl Step {
+    fn notice(&mut self, now: Now, ahead: Option<i64>) {
+        if self.read_ahead.is_some() && ahead != self.read_ahead {
+            self.since.get_or_insert(now.mono);
+        }
+    }
 }
 
 impl Core {
@@ -112,6 +135,7 @@ impl Core {
         Core {
             rules_deadline: manager.next_deadline(),
             rules: Some(Box::new(RulesJob { manager, evaluations: Vec::new() })),
+            step: Step::default(),
             rule_counts: rules::Counts::default(),
             notifier,
             alerts: Vec::new(),
@@ -148,7 +172,8 @@ impl Core {
     /// Does what time alone makes due.
     pub fn tick(&mut self, now: Now, out: &mut Vec<Effect>) {
         self.store.tick(now);
-        if self.rules_deadline.is_some_and(|deadline| deadline <= now.mono)
+        self.step.notice(now, self.ahead(now));
+        if self.rules_deadline().is_some_and(|deadline| deadline <= now.mono)
             && let Some(job) = self.rules.take()
         {
             self.rules_deadline = None;
@@ -165,7 +190,7 @@ impl Core {
 
     /// Returns when `tick` has something to do, if nothing happens before.
     pub fn next_deadline(&self) -> Option<Mono> {
-        [self.store.next_deadline(), self.rules_deadline, self.notifier.as_ref().and_then(Notifier::next_deadline)]
+        [self.store.next_deadline(), self.rules_deadline(), self.notifier.as_ref().and_then(Notifier::next_deadline)]
             .into_iter()
             .flatten()
             .min()
@@ -200,6 +225,17 @@ impl Core {
         self.own.upstreams = upstreams;
     }
 
+    /// Returns when rules are to be evaluated: not before there is something to be seen of them.
+    fn rules_deadline(&self) -> Option<Mono> {
+        let wait = self.step.since.map_or(Mono(0), |since| since.plus_ms(STEP_WAIT_MS_MAX));
+        self.rules_deadline.map(|deadline| deadline.max(wait))
+    }
+
+    /// Returns what the wall is ahead of elapsed time; `None` while nothing has a true date.
+    fn ahead(&self, now: Now) -> Option<i64> {
+        self.store.is_dated().then(|| self.store.wall_of(now).0.saturating_sub_unsigned(now.mono.0))
+    }
+
     fn collected(&mut self, now: Now, collection: Collection, out: &mut Vec<Effect>) {
         let Collection { now: at, mut batch, seconds, readers } = collection;
         self.own.add_to(&mut batch, now, &self.store.stats(), &self.rule_counts, self.notifier.as_ref());
@@ -222,6 +258,7 @@ impl Core {
             report.add(&[], value);
         }
         self.store.append(at, report, REPORT, &self.target);
+        self.step = Step { read_ahead: self.ahead(at), since: None };
         out.push(Effect::Spare(batch));
         self.drain(out);
         out.push(Effect::News);
