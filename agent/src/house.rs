@@ -73,7 +73,7 @@ impl Line {
     /// Keeps a cell and returns when a kill does not lose it any more, or the loop has ended.
     pub fn keep(&self, cell: &str, bytes: Vec<u8>) {
         let (done, kept) = sync_channel::<()>(1);
-        self.event(Event::Keep(cell.to_owned(), bytes, Box::new(move || drop(done.send(())))));
+        self.event(Event::Keep(cell.to_owned(), bytes, Box::new(move || _ = done.send(()))));
         let _ = kept.recv();
     }
 
