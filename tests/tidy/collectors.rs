@@ -1,8 +1,8 @@
 //! Every collector has its file, a fixture and a line of documentation.
 //!
-//! The collectors are those that exporters/src/lib.rs lists in `COLLECTORS`. `exporters/fixtures` must hold a file or
-//! folder that begins with the collector's name, and exporters/README.md a row of a table that begins with it. What
-//! the fixture shows is the collector's own test's business.
+//! The collectors are those that exporters/src/lib.rs lists in `COLLECTORS`. An expected exposition below
+//! `exporters/fixtures` must show the collector's success, and exporters/README.md must have a row of a table that
+//! begins with its name. Whether the exposition is right is the business of the collectors' own tests.
 
 use crate::tree::Tree;
 use crate::{assert_caught, assert_tidy};
@@ -17,19 +17,18 @@ fn check_collectors(tree: &Tree) -> Vec<String> {
     for name in &names {
         let has_file = |path: &str| tree.files.iter().any(|file| file.path.starts_with(path));
         let has_source = has_file(&format!("exporters/src/{name}.rs")) || has_file(&format!("exporters/src/{name}/"));
-        let has_fixture =
-            tree.files.iter().filter_map(|file| file.path.strip_prefix("exporters/fixtures/")).any(|path| {
-                path.split('/').any(|part| part.strip_prefix(name).is_some_and(|rest| !rest.starts_with('_')))
-            });
-        let has_row = guide.lines().any(|line| line.starts_with(&format!("| `{name}` |")));
+        let success = format!("node_scrape_collector_success{{collector=\"{name}\"}} 1\n");
+        let is_expected = |path: &str| path.starts_with("exporters/fixtures/") && path.ends_with(".prom");
+        let has_fixture = tree.files.iter().any(|file| is_expected(&file.path) && file.text.contains(&success));
+        let has_row = guide.lines().any(|line| line.starts_with(&format!("| {name} |")));
         if !has_source {
             complaints.push(format!("{name}: no exporters/src/{name}.rs"));
         }
         if !has_fixture {
-            complaints.push(format!("{name}: nothing in exporters/fixtures begins with its name"));
+            complaints.push(format!("{name}: no expected exposition in exporters/fixtures shows it"));
         }
         if !has_row {
-            complaints.push(format!("{name}: no row of exporters/README.md begins with `| `{name}` |`"));
+            complaints.push(format!("{name}: no row of exporters/README.md begins with `| {name} |`"));
         }
     }
     complaints
@@ -54,15 +53,15 @@ fn every_collector_is_shown_and_told() {
 fn a_collector_without_fixture_or_words_is_caught() {
     let list = "pub const COLLECTORS: &[CollectorInfo] = &[\n    #[cfg(feature = \"cpu\")]\n    cpu::INFO,\n    \
                 net::INFO,\n    stat::INFO,\n];\n";
+    let expected = "node_scrape_collector_success{collector=\"cpu\"} 1\nnode_scrape_collector_success{collector=\"net\"} \
+                    0\nnode_scrape_collector_success{collector=\"stat\"} 1\n";
     let tree = Tree::of(&[
         (LIST, list),
         ("exporters/src/cpu.rs", ""),
         ("exporters/src/net.rs", ""),
-        ("exporters/fixtures/cpu/expected.prom", ""),
-        ("exporters/fixtures/net_dev.prom", ""),
-        ("exporters/fixtures/stat.prom", ""),
-        ("exporters/README.md", "| `cpu` | processors |\n| `net` | links |\n"),
+        ("exporters/fixtures/board/expected.prom", expected),
+        ("exporters/README.md", "| cpu | processors |\n| net | links |\n"),
     ]);
-    let places = ["net: nothing", "stat: no exporters/src/stat.rs", "stat: no row"];
+    let places = ["net: no expected", "stat: no exporters/src/stat.rs", "stat: no row"];
     assert_caught(&check_collectors(&tree), &places);
 }

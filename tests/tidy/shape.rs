@@ -6,14 +6,14 @@
 
 use std::ops::RangeInclusive;
 
-use crate::code::{code_of, is_test_module};
+use crate::code::{code_of, is_test};
 use crate::tree::Tree;
 use crate::{assert_caught, assert_tidy};
 
 /// How many lines of comment a file begins with.
 const HEAD_LINES: RangeInclusive<usize> = 3..=15;
 
-/// The same of a module of tests, which stands beside the code that it is about.
+/// The same of a file that only tests compile: it stands beside the code that it is about.
 const HEAD_LINES_OF_TESTS: RangeInclusive<usize> = 1..=15;
 
 /// How long a file may be before it needs a line in [`GIANTS`].
@@ -27,7 +27,7 @@ fn check_heads(tree: &Tree) -> Vec<String> {
     let mut complaints = Vec::new();
     for file in tree.rust() {
         let lines = file.text.lines().take_while(|line| line.starts_with("//!")).count();
-        let expected = if is_test_module(tree, file) { HEAD_LINES_OF_TESTS } else { HEAD_LINES };
+        let expected = if is_test(tree, file) { HEAD_LINES_OF_TESTS } else { HEAD_LINES };
         if !expected.contains(&lines) {
             let (least, most) = (expected.start(), expected.end());
             complaints.push(format!("{}:1: a head comment of {lines} lines, expected {least} to {most}", file.path));
@@ -73,7 +73,8 @@ fn check_lints(tree: &Tree) -> Vec<String> {
             }
         }
     }
-    for file in tree.rust() {
+    // A module that several test binaries share is used whole by none of them.
+    for file in tree.rust().filter(|file| !is_test(tree, file)) {
         let code = code_of(&file.text);
         for (index, _) in code.lines().enumerate().filter(|(_, line)| line.trim_start().starts_with("#![allow(")) {
             complaints.push(format!("{}:{}: a whole file allows itself a lint", file.path, index + 1));
@@ -130,6 +131,7 @@ fn a_package_with_its_own_ideas_is_caught() {
         ("Cargo.toml", "[workspace]\n[workspace.lints.rust]\nunsafe_code = \"warn\"\n"),
         ("a/Cargo.toml", &good),
         ("a/src/lib.rs", "#![allow(dead_code)]\n"),
+        ("a/tests/board.rs", "#![allow(dead_code)]\n"),
         ("b/Cargo.toml", &own),
         ("c/Cargo.toml", &good.replace("license.workspace = true\n", "")),
         ("agent/crates/kernel/Cargo.toml", &own),
