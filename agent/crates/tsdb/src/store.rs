@@ -171,6 +171,11 @@ impl State {
             self.ring.moved(epoch.number, epoch.offset - old.offset);
         }
         self.small.epochs.set(epoch);
+        let heads = [Some(&self.head), self.frozen.as_ref()].into_iter().flatten();
+        let spans = heads.flat_map(|head| &head.spans).filter(|span| span.epoch == epoch.number);
+        if let Some(tick) = spans.map(|span| span.tick_max).max().filter(|tick| *tick > i64::MIN) {
+            self.small.last_wall = self.small.last_wall.max(epoch.wall(tick));
+        }
     }
 
     /// Takes note of a row of the head.
