@@ -68,13 +68,13 @@ impl Host {
         Ok(buf)
     }
 
-    /// Returns when a file was changed last, in seconds since 1970.
+    /// Returns when a file was changed last, in whole seconds since 1970, as the peer has it.
     ///
     /// # Errors
     /// `Io`.
     pub fn modified(&self, path: &Path) -> Result<f64, CollectError> {
         let found = std::fs::metadata(path).map_err(|source| CollectError::Io { path: path.to_owned(), source })?;
-        Ok((i128::from(found.mtime()) * 1_000_000_000 + i128::from(found.mtime_nsec())) as f64 / 1e9)
+        Ok(found.mtime() as f64)
     }
 }
 

@@ -49,6 +49,19 @@ fn real_binary_cases() {
     assert_eq!(count, 26);
 }
 
+/// The peer divides nanoseconds as whole numbers; a central Prometheus that scraped both saw two values.
+#[test]
+fn times_of_files_are_whole_seconds() {
+    let folder = Folder::new("textfile-times");
+    let path = folder.0.join("a.prom");
+    fs::write(&path, "a 1\n").expect("a file can be written");
+    let file = fs::File::options().write(true).open(&path).expect("a writable file");
+    let at = std::time::UNIX_EPOCH + std::time::Duration::from_millis(1_780_000_000_750);
+    file.set_modified(at).expect("times can be set");
+    let ours = run(&[folder.0.to_str().expect("UTF-8")]);
+    assert!(ours.contains("a.prom\"} 1.78e+09\n"), "{ours}");
+}
+
 #[test]
 fn upstream_cases() {
     let Some(shared) = shared("upstream's textfile cases") else { return };

@@ -37,6 +37,14 @@ pub type Samples = BTreeMap<String, BTreeMap<i64, f64>>;
 /// # Panics
 /// When the answer is no matrix.
 pub fn held(address: SocketAddr, selector: &str, until_ms: i64) -> Samples {
+    held_without(&[], address, selector, until_ms)
+}
+
+/// As [`held`], with some labels taken off the series.
+///
+/// # Panics
+/// As [`held`], and when two series are one then.
+pub fn held_without(labels: &[&str], address: SocketAddr, selector: &str, until_ms: i64) -> Samples {
     let expression = http::escape(&format!("{selector}[10m]"));
     let path = format!("/api/v1/query?query={expression}&time={}", seconds(until_ms));
     let answer = http::get(address, &path).unwrap_or_else(|e| panic!("GET {path}: {e}"));
@@ -45,7 +53,8 @@ pub fn held(address: SocketAddr, selector: &str, until_ms: i64) -> Samples {
     assert_eq!(answer["data"]["resultType"], "matrix");
     let mut samples = Samples::new();
     for series in answer["data"]["result"].as_array().expect("a list of series") {
-        let held = samples.entry(name(&series["metric"], &[])).or_default();
+        let held = samples.entry(name(&series["metric"], labels)).or_default();
+        assert!(held.is_empty(), "two series are one: {}", series["metric"]);
         for point in series["values"].as_array().expect("a list of points") {
             held.insert(milliseconds(&point[0]), number(&point[1]));
         }

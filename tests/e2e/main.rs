@@ -10,11 +10,11 @@
 mod gate;
 mod held;
 
-//mod central;
+mod central;
 //mod medium;
 mod mqtt;
-//mod promtool;
-//mod refusals;
+mod promtool;
+mod refusals;
 mod reload;
 mod remote_write;
 mod restart;

@@ -6,6 +6,7 @@
 use std::io::Read;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::wait;
@@ -13,12 +14,16 @@ use crate::wait;
 /// The most bytes kept of each output; what comes later is read and dropped.
 const OUTPUT_BYTES_MAX: usize = 16 << 20;
 
+/// How long the last words of an ended process are waited for.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// A running process.
 pub struct Process {
     name: String,
     child: Child,
     stdout: Output,
     stderr: Output,
+    readers: [JoinHandle<()>; 2],
     ended: Option<ExitStatus>,
 }
 
@@ -32,9 +37,10 @@ impl Process {
     pub fn start(name: &str, command: &mut Command) -> Process {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|e| panic!("starting {name} ({command:?}): {e}"));
-        let stdout = collect(child.stdout.take().expect("piped"));
-        let stderr = collect(child.stderr.take().expect("piped"));
-        Process { name: name.to_owned(), child, stdout, stderr, ended: None }
+        let (stdout, reads_stdout) = collect(child.stdout.take().expect("piped"));
+        let (stderr, reads_stderr) = collect(child.stderr.take().expect("piped"));
+        let readers = [reads_stdout, reads_stderr];
+        Process { name: name.to_owned(), child, stdout, stderr, readers, ended: None }
     }
 
     /// Returns its id.
@@ -66,7 +72,11 @@ impl Process {
     /// When it does not in time.
     pub fn wait(&mut self, within: Duration) -> ExitStatus {
         match wait::try_until(within, || self.ended()) {
-            Some(status) => status,
+            Some(status) => {
+                // Its last words may still be in the pipe. A child of its own may hold that open for long.
+                wait::try_until(LAST_WORDS, || self.readers.iter().all(JoinHandle::is_finished).then_some(()));
+                status
+            }
             None => panic!("{} did not end within {} s\n{}", self.name, within.as_secs(), self.stderr()),
         }
     }
@@ -129,10 +139,10 @@ impl Drop for Process {
     }
 }
 
-fn collect(mut from: impl Read + Send + 'static) -> Output {
+fn collect(mut from: impl Read + Send + 'static) -> (Output, JoinHandle<()>) {
     let output = Output::default();
     let into = output.clone();
-    std::thread::spawn(move || {
+    let reader = std::thread::spawn(move || {
         let mut buf = [0; 4096];
         while let Ok(n @ 1..) = from.read(&mut buf) {
             let mut kept = into.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -141,7 +151,7 @@ fn collect(mut from: impl Read + Send + 'static) -> Output {
             }
         }
     });
-    output
+    (output, reader)
 }
 
 fn text(output: &Output) -> String {
