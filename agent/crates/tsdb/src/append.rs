@@ -177,14 +177,15 @@ impl SourceCache {
                 _ => {
                     lay_over(batch.packed(row), extra, &mut merged);
                     let bytes = added_bytes(&merged, row, (id, own_times), index, head);
-                    let fits = room.checked_sub(bytes);
-                    room = fits.unwrap_or(room);
-                    match look_up(&merged, index, head.block, &mut found.new_series) {
-                        _ if fits.is_none() => Err(&mut self.refused.block_full),
+                    let (fits, left) = (bytes <= room, room.saturating_sub(bytes));
+                    room = if fits { left } else { room };
+                    let series = fits.then(|| look_up(&merged, index, head.block, &mut found.new_series));
+                    match series.unwrap_or(Err(Missing::Room)) {
                         Ok(series) if seen.insert((series, own_times)) => Ok(series),
                         Ok(_) => Err(&mut self.refused.repeated),
-                        Err(true) => Err(&mut self.refused.series_max),
-                        Err(false) => Err(&mut self.refused.labels),
+                        Err(Missing::Room) => Err(&mut self.refused.block_full),
+                        Err(Missing::Series) => Err(&mut self.refused.series_max),
+                        Err(Missing::Labels) => Err(&mut self.refused.labels),
                     }
                 }
             };
@@ -231,14 +232,24 @@ impl SourceCache {
     }
 }
 
-/// Returns a series' number; `Err(true)` when the index is full, `Err(false)` when these are no labels.
-fn look_up(packed: &[u8], index: &mut Index, block: u64, new_series: &mut u64) -> Result<u32, bool> {
+/// Why a row has no series.
+enum Missing {
+    /// The block has no room for it.
+    Room,
+    /// The index is full.
+    Series,
+    /// These are no labels.
+    Labels,
+}
+
+/// Returns a series' number, made when it is new.
+fn look_up(packed: &[u8], index: &mut Index, block: u64, new_series: &mut u64) -> Result<u32, Missing> {
     if let Some(series) = index.find(packed) {
         index.seen(series, block);
         return Ok(series);
     }
-    let labels = Labels::from_packed(packed).ok_or(false)?;
-    let series = index.add(labels, block).ok_or(true)?;
+    let labels = Labels::from_packed(packed).ok_or(Missing::Labels)?;
+    let series = index.add(labels, block).ok_or(Missing::Series)?;
     *new_series += 1;
     Ok(series)
 }

@@ -1,21 +1,18 @@
 //! One column of values as a byte stream, written and read a value at a time, bit-exact for every f64.
 //!
-//! A value that is a short decimal becomes an integer at the column's scale (84.5 is 845 at scale 1); what is
-//! written is the difference from a prediction. Both sides predict alike: the last value, or the last value plus
-//! the last change, whichever was cheaper lately; so no switch is ever written. Anything else is XORed with the
-//! value before. A value that comes as predicted is no byte at all in the journal and a counted run in a column.
+//! A short decimal becomes an integer at the column's scale (84.5 is 845 at scale 1); written is its difference from a
+//! prediction that both sides make alike: the last value, or that plus the last change, whichever was cheaper lately.
+//! Anything else is XORed with the value before. No bit packing and no zstd yet: they come behind the same functions.
 //!
 //! ```text
 //! 0x00..0x7f             zigzag difference 1..=128
 //! 0x80..0xbf b           zigzag difference 129..=16512, six bits and eight
 //! 0xc0..0xdf             1..=32 values as predicted (columns only; the last one of a column may still grow)
-//! 0xe0..0xe5 b...        zigzag difference in 3..=8 bytes
-//! 0xf0 s <token>         the scale is s from here on
+//! 0xe0..0xe5 b...        zigzag difference in 3..=8 bytes          0xf0 s <token>  the scale is s from here on
 //! 0xf1 0 <token> | 0xf1 1 zigzag <token>    no start timestamp from here on | it moved by so much
 //! 0xf8 lead<<4|len b...  XOR with the value before: zero bytes in front, then len bytes, zeros behind
 //! 0xf9 len b...          a native histogram (`histogram.rs`)
 //! ```
-//! It does not pack bits: that, and pages through zstd, is a later step behind the same two functions.
 
 use crate::wire::{Take, put_block, put_varint, put_zigzag, unzigzag, zigzag};
 

@@ -35,6 +35,8 @@ impl Store {
     }
 
     /// Makes everything appended so far certain as soon as possible. The sync that does it has the ticket returned.
+    ///
+    /// A disk that fails, or that has not taken an older block yet, may take long: whoever waits needs a limit.
     pub fn flush(&mut self, now: Now) -> u64 {
         let ticket = *self.flush_ticket.get_or_insert_with(|| {
             self.next_ticket += 1;
@@ -50,7 +52,9 @@ impl Store {
         let sync = (journal.has_pending() && self.group.is_none()).then_some(self.next_sync);
         let seal = self.sealing.as_ref().filter(|sealing| !sealing.waiting && !sealing.is_done());
         let seal = seal.map(|sealing| sealing.retry_at.unwrap_or_default());
-        let full = (self.shared.read().head.rows > 0).then(|| self.head_begun.plus_ms(self.options.block_ms_max));
+        let state = self.shared.read();
+        let ages = state.head.rows > 0 && state.frozen.is_none();
+        let full = ages.then(|| self.head_begun.plus_ms(self.options.block_ms_max));
         [sync, seal, full].into_iter().flatten().min()
     }
 

@@ -1,4 +1,7 @@
 //! What can be set. Every limit has its unit last; `Options::default` is what a board gets that says nothing.
+//!
+//! The shell fills these from the configuration. What a limit means at the limit is decided where it is met, and
+//! counted there. `mutation` breaks a promise on purpose, for tests that must see it broken.
 
 use model::UnixMs;
 

@@ -1,19 +1,12 @@
 //! The records of a block's stream: what the journal and the tail file carry, in the order things happened.
 //!
+//! A prefix of a stream is a state the store was in: rows, small state and clocks together. LAYOUT.md draws each
+//! record (`Begin Span Series Source Column Shape Row Cell Epoch Family`); here they are framed and told apart.
+//! `head.rs` writes and replays what concerns rows; a record of a kind that is not known ends the replay.
+//!
 //! ```text
-//! record  = kind u8, length varint, payload
-//! Begin   = block u64, length and checksum of the stream before u32 u32
-//! Span    = opening u32, n u64, epoch u32            rows from here on are numbered from there, in that epoch
-//! Series  = number zigzag (less the last one + 1), label set against the last one
-//! Source  = id varint                                sources are counted in the order they come
-//! Column  = source varint, series varint << 1 | has its own times      likewise columns
-//! Shape   = source varint, runs of columns           likewise shapes, per source
-//! Row     = source varint, shape varint, tick zigzag, a bit for each slot, tokens where the bit is set
-//! Cell    = name, bytes                              Epoch = as in the table
-//! Family  = name, kind u8, help, unit
+//! record = kind u8, length varint, payload
 //! ```
-//! A prefix of a stream is a state the store was in: rows, small state and clocks together. `head.rs` writes and
-//! replays what concerns rows; a record of a kind that is not known ends the replay.
 
 use crate::wire::{Take, put_block};
 

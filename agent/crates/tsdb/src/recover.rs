@@ -1,199 +1,31 @@
 //! Opening: from whatever the last moment left on the medium to a store that goes on.
 //!
-//! Superblocks, then the newest checkpoint, then the ring backwards from the block it names, then the journal's
+//! The newest checkpoint, then the ring backwards from the block it names, then the journal's
 //! streams from the block after it, then the tail file. Only heads, indexes and series tables are read, no samples.
 //! Of a stream exactly the prefix counts that its chain of offsets and checksums reaches. A gap that a later page
 //! knows to have been synced is damage: counted, and what follows is looked for; any other gap is where the power
 //! went, and nothing after it is believed. Bytes that are whole but perhaps not certain are written again at once.
 
-use std::fmt;
-use std::io;
-use std::sync::Arc;
+mod walk;
 
-use model::{Disk, Now, ReadAt};
+use model::{Disk, Labels, ReadAt};
 
 use crate::arena::Arena;
-use crate::blob::Pages;
-use crate::cells::{Commit, Small, parse_checkpoint};
-use crate::crc::{crc32c, extend};
+use crate::cells::Commit;
+use crate::crc::extend;
 use crate::epochs::Epoch;
 use crate::head::{Head, Replayed};
-use crate::index::{BlockIndex, META_HEAD, Meta};
 use crate::journal::{Journal, seed};
-use crate::layout::{
-    BLOB_PAYLOAD, BlobHead, FILE_BYTES_MAX, FILE_BYTES_MIN, Found, Geometry, JournalHead, KIND_CHECKPOINT, PAGE,
-    Superblock, read_superblocks,
-};
+use crate::layout::{JournalHead, PAGE};
+use crate::open::{OpenError, Opened, Recovery, io};
 use crate::options::Options;
 use crate::record::{self, Kind, Next};
-use crate::ring::{Block, Ring};
-use crate::seal::{Output, Sealing, Site, forget, time_range};
+use crate::ring::Ring;
+use crate::seal::{Output, Sealing, Site, forget};
 use crate::series::Index;
 use crate::store::State;
 use crate::tail::frames;
 use crate::wire::{Take, put_u32, put_u64};
-
-/// Why a data file cannot be used. Nothing was written to it.
-#[derive(Debug)]
-pub enum OpenError {
-    /// Something else is there.
-    NotOurs {
-        /// Its first bytes.
-        found: [u8; 8],
-    },
-    /// Another version of this format is there.
-    Version {
-        /// Its version.
-        found: u32,
-        /// The one that is understood.
-        expected: u32,
-    },
-    /// Ours once, but both superblocks are damaged.
-    Damaged,
-    /// The configured size is out of bounds.
-    Size {
-        /// What was asked for.
-        bytes: u64,
-    },
-    /// The medium failed.
-    Io {
-        /// What was being done.
-        doing: &'static str,
-        /// How it failed.
-        source: io::Error,
-    },
-}
-
-impl fmt::Display for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            OpenError::NotOurs { found } => write!(
-                f,
-                "this is no data file of narthex: it begins with \"{}\", and is left as it is",
-                found.escape_ascii()
-            ),
-            OpenError::Version { found, expected } => {
-                write!(f, "the data file has version {found}, this program understands version {expected}")
-            }
-            OpenError::Damaged => f.write_str("both superblocks of the data file are damaged"),
-            OpenError::Size { bytes } => {
-                write!(f, "a data file of {bytes} bytes, {FILE_BYTES_MIN} to {FILE_BYTES_MAX} are possible")
-            }
-            OpenError::Io { doing, .. } => write!(f, "{doing} of the data file"),
-        }
-    }
-}
-
-impl std::error::Error for OpenError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            OpenError::Io { source, .. } => Some(source),
-            _ => None,
-        }
-    }
-}
-
-/// What opening found, to be said once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Recovery {
-    /// Which opening of the file this is, from 1.
-    pub opening: u32,
-    /// Whether the file was made just now.
-    pub created: bool,
-    /// The file's size.
-    pub file_bytes: u64,
-    /// Whether the file was shorter than it should be; the missing end was made anew, empty.
-    pub truncated: bool,
-    /// How many sealed blocks there are.
-    pub blocks: u64,
-    /// How many rows came back from the journal, and how many of them only from the tail file.
-    pub rows_replayed: u64,
-    /// See `rows_replayed`.
-    pub rows_from_tail: u64,
-    /// How many pages that should be whole are not.
-    pub damaged_pages: u64,
-    /// How many sealed blocks are lost because the page that describes them is damaged.
-    pub damaged_blocks: u64,
-}
-
-/// Everything that opening finds.
-pub(crate) struct Opened {
-    pub state: State,
-    pub journal: Journal,
-    pub site: Site,
-    pub recovery: Recovery,
-    pub slot: u32,
-}
-
-fn io(doing: &'static str) -> impl Fn(io::Error) -> OpenError {
-    move |source| OpenError::Io { doing, source }
-}
-
-pub(crate) fn open(
-    disk: &mut dyn Disk,
-    read: &Arc<dyn ReadAt>,
-    tail: Option<&[u8]>,
-    options: &Options,
-    now: Now,
-) -> Result<Opened, OpenError> {
-    let mut recovery = Recovery::default();
-    let bytes = disk.len().map_err(io("reading the size"))?;
-    let found = if bytes == 0 { Found::Nothing } else { read_superblocks(disk, bytes)? };
-    let superblock = match found {
-        Found::Ours(superblock, damaged) => {
-            recovery.damaged_pages += u64::from(damaged);
-            superblock
-        }
-        Found::Nothing => {
-            recovery.created = true;
-            create(disk, bytes, options, now)?
-        }
-    };
-    let file_bytes = u64::from(superblock.pages) * PAGE as u64;
-    let geometry = Geometry::of(file_bytes);
-    if !recovery.created && bytes < file_bytes {
-        recovery.truncated = true;
-        disk.set_len(file_bytes).map_err(io("reserving the missing end"))?;
-    }
-    let opening = superblock.opening + 1;
-    (recovery.opening, recovery.file_bytes) = (opening, file_bytes);
-    let bumped = Superblock { opening, ..superblock };
-    disk.write(geometry.superblock(opening), &bumped.page()).map_err(io("writing the superblock"))?;
-    disk.sync().map_err(io("syncing the superblock"))?;
-    let site = Site { file: superblock.file, opening, geometry, mutation: options.mutation };
-    let mut recover = Recover::new(disk, read.as_ref(), site, options, recovery);
-    recover.ring();
-    recover.streams(tail, options.tail_bytes)?;
-    recover.finish()
-}
-
-fn create(disk: &mut dyn Disk, bytes: u64, options: &Options, now: Now) -> Result<Superblock, OpenError> {
-    if !(FILE_BYTES_MIN..=FILE_BYTES_MAX).contains(&options.file_bytes) {
-        return Err(OpenError::Size { bytes: options.file_bytes });
-    }
-    let mut page = vec![0; PAGE];
-    for at in (0..bytes.min(1 << 20)).step_by(PAGE) {
-        let have = (bytes - at).min(PAGE as u64) as usize;
-        disk.read(at, &mut page[..have]).map_err(io("reading the start"))?;
-        if page[..have].iter().any(|byte| *byte != 0) {
-            let mut found = [0; 8];
-            found.copy_from_slice(&page[..8]);
-            return Err(OpenError::NotOurs { found });
-        }
-    }
-    let geometry = Geometry::of(options.file_bytes);
-    disk.set_len(u64::from(geometry.pages) * PAGE as u64).map_err(io("reserving the size"))?;
-    let mut entropy = Vec::new();
-    for number in [now.mono.0, now.wall.0 as u64, options.boot, options.file_bytes] {
-        put_u64(&mut entropy, number);
-    }
-    let superblock = Superblock { file: crc32c(&entropy), pages: geometry.pages, opening: 0 };
-    for copy in 0..2 {
-        disk.write(geometry.superblock(copy), &superblock.page()).map_err(io("writing the superblock"))?;
-    }
-    disk.sync().map_err(io("syncing the superblock"))?;
-    Ok(superblock)
-}
 
 /// A journal page that is whole, and its place.
 #[derive(Clone, Copy)]
@@ -202,7 +34,7 @@ struct FoundPage {
     place: u64,
 }
 
-struct Recover<'a> {
+pub(crate) struct Recover<'a> {
     disk: &'a mut dyn Disk,
     read: &'a dyn ReadAt,
     site: Site,
@@ -227,7 +59,7 @@ struct Recover<'a> {
 }
 
 impl<'a> Recover<'a> {
-    fn new(
+    pub fn new(
         disk: &'a mut dyn Disk,
         read: &'a dyn ReadAt,
         site: Site,
@@ -258,174 +90,8 @@ impl<'a> Recover<'a> {
         }
     }
 
-    /// Finds the newest checkpoint and the sealed blocks before it.
-    fn ring(&mut self) {
-        let mut blank = true;
-        let mut newest: Option<(Commit, Small, u32)> = None;
-        for slot in 0..2 {
-            let (found, empty) = self.read_checkpoint(slot);
-            blank &= empty;
-            if found.is_none() && !empty {
-                self.recovery.damaged_pages += 1;
-            }
-            if let Some((commit, small)) = found
-                && newest.as_ref().is_none_or(|(other, _, _)| other.block < commit.block)
-            {
-                newest = Some((commit, small, slot));
-            }
-        }
-        match newest {
-            Some((commit, small, slot)) => (self.commit, self.state.small, self.slot) = (commit, small, slot),
-            None if blank => return,
-            None => self.commit = self.search(),
-        }
-        self.state.index.keep_below(self.commit.next_series);
-        self.walk_back();
-    }
-
-    fn read_checkpoint(&mut self, slot: u32) -> (Option<(Commit, Small)>, bool) {
-        let Site { file, geometry, .. } = self.site;
-        let mut page = vec![0; PAGE];
-        let mut bytes = Vec::new();
-        let mut head: Option<BlobHead> = None;
-        for index in 0..geometry.slot_pages {
-            let place = geometry.slot(slot) + u64::from(index) * PAGE as u64;
-            if self.read.read_at(place, &mut page).is_err() {
-                return (None, false);
-            }
-            let Some(found) = BlobHead::parse(file, KIND_CHECKPOINT, &page) else {
-                return (None, index == 0 && page.iter().all(|byte| *byte == 0));
-            };
-            let first = *head.get_or_insert(found);
-            if (found.index, found.block, found.opening) != (index, first.block, first.opening) {
-                return (None, false);
-            }
-            bytes.extend_from_slice(BlobHead::payload(&page));
-            if index + 1 == first.pages {
-                break;
-            }
-        }
-        (parse_checkpoint(&bytes), false)
-    }
-
-    /// Looks at every page of the ring for the newest block: only when both checkpoints are lost.
-    fn search(&mut self) -> Commit {
-        let mut pages = Pages::new(self.read, self.site.file, self.site.geometry);
-        let mut commit = Commit::default();
-        for place in 0..self.site.geometry.ring_pages() {
-            if let Some(head) = pages.head(place)
-                && head.index == 0
-                && head.block > commit.block
-            {
-                commit = Commit { block: head.block, start: place, pages: head.pages, next_series: 0 };
-            }
-        }
-        commit
-    }
-
-    /// Walks the ring backwards from the newest block: the page before a block is the last of the one before it.
-    fn walk_back(&mut self) {
-        let Site { file, geometry, .. } = self.site;
-        let mut pages = Pages::new(self.read, file, geometry);
-        let newest_end = self.commit.start.saturating_add(self.commit.pages).min(geometry.ring_pages());
-        let (mut at, mut bound, mut wrapped, mut skipped) = (newest_end, newest_end, false, 0);
-        let mut number = self.commit.block + 1;
-        let mut found = Vec::new();
-        while number > 1 && skipped <= geometry.ring_pages() / 8 + 256 {
-            if at == 0 {
-                (at, bound) = (geometry.ring_pages(), geometry.ring_pages());
-            }
-            wrapped |= at > newest_end;
-            if wrapped && at <= newest_end {
-                break;
-            }
-            let head = pages.head(at - 1).filter(|head| head.block < number);
-            let start = head.and_then(|head| {
-                let start = (at - 1).checked_sub(head.index)?;
-                (start.checked_add(head.pages)? <= bound && head.index < head.pages).then_some(start)
-            });
-            let fits = head.zip(start).filter(|(head, _)| !self.is_left_over(&mut pages, head, at, number));
-            let Some((head, start)) = fits else {
-                (at, skipped) = (at - 1, skipped + 1);
-                continue;
-            };
-            match self.load(&mut pages, &head, start) {
-                Ok(Some(block)) => found.push(block),
-                Ok(None) => self.recovery.damaged_blocks += 1,
-                Err(()) => {
-                    (at, skipped) = (at - 1, skipped + 1);
-                    continue;
-                }
-            }
-            (at, bound, number, skipped) = (start, start, head.block, 0);
-        }
-        found.reverse();
-        self.state.ring.blocks.extend(found);
-        self.state.ring.next = newest_end;
-        let next = Block { start: newest_end, pages: 0, ..Block::default() };
-        forget(&mut self.state.ring, &mut self.state.index, &next);
-        self.recovery.blocks = self.state.ring.blocks.len() as u64;
-    }
-
-    /// Returns whether a block is of an earlier lap, left at the end of the ring because what came later did not fit
-    /// there: a newer one than this, but still older than `number`, lies close before it.
-    fn is_left_over(&self, pages: &mut Pages<'_>, head: &BlobHead, at: u32, number: u64) -> bool {
-        if head.block + 1 == number {
-            return false;
-        }
-        let reach = self.site.geometry.ring_pages() / 8 + 8;
-        let mut before = (at.saturating_sub(reach)..at - 1).rev();
-        before.any(|place| pages.head(place).is_some_and(|other| head.block < other.block && other.block < number))
-    }
-
-    /// Reads what stands before a block's values: `None` when it is damaged, an error when another block is there.
-    fn load(&mut self, pages: &mut Pages<'_>, head: &BlobHead, start: u32) -> Result<Option<Block>, ()> {
-        let mut bytes = Vec::new();
-        if let Err(fault) = pages.bytes(head.block, start, 0, META_HEAD as u32, &mut bytes) {
-            return if matches!(fault, crate::blob::Fault::Overwritten) { Err(()) } else { Ok(None) };
-        }
-        let mut whole = || {
-            let meta = Meta::take(&bytes)?;
-            let length = meta.bytes().filter(|length| *length as usize <= head.pages as usize * BLOB_PAYLOAD)?;
-            let mut front = Vec::new();
-            pages.bytes(head.block, start, 0, length, &mut front).ok()?;
-            let index_end = META_HEAD + meta.index_bytes as usize;
-            let index = BlockIndex::take(&mut Take::new(&front[META_HEAD..index_end]), meta.rows, length)?;
-            Some((meta, index, front.split_off(index_end)))
-        };
-        let Some((meta, index, table)) = whole() else { return Ok(None) };
-        if self.take_table(&table, meta.series, head.block).is_none() {
-            return Ok(None);
-        }
-        for (_, epoch) in &index.spans {
-            if let Some(epoch) = epoch
-                && self.state.small.epochs.get(epoch.number).is_none()
-            {
-                self.state.small.epochs.set(*epoch);
-            }
-        }
-        let mut block = Block::new(head.block, start, head.pages, &meta);
-        let (oldest, newest) = time_range(&index, &self.state.small.epochs);
-        (block.oldest, block.newest) = (block.oldest.min(oldest), block.newest.max(newest));
-        Ok(Some(block))
-    }
-
-    fn take_table(&mut self, table: &[u8], count: u32, block: u64) -> Option<()> {
-        let (mut take, mut last) = (Take::new(table), -1i64);
-        let mut packed = Vec::new();
-        for _ in 0..count {
-            let series = u32::try_from(last.checked_add(1)?.checked_add(take.zigzag()?)?).ok()?;
-            take.labels(&mut packed)?;
-            if self.state.index.labels(series).is_none() {
-                self.state.index.insert(series, model::Labels::from_packed(&packed)?, block);
-            }
-            last = i64::from(series);
-        }
-        Some(())
-    }
-
     /// Replays the journal's streams from the block after the last sealed one on, then the tail file.
-    fn streams(&mut self, tail: Option<&[u8]>, tail_bytes: u64) -> Result<(), OpenError> {
+    pub fn streams(&mut self, tail: Option<&[u8]>, tail_bytes: u64) -> Result<(), OpenError> {
         let pages = self.journal_pages();
         self.next_seq = pages.iter().map(|page| page.head.seq + 1).max().unwrap_or(0);
         self.max_synced = pages.iter().map(|page| page.head.synced).max().unwrap_or(0);
@@ -448,33 +114,6 @@ impl<'a> Recover<'a> {
             };
             self.seal()?;
             block = next;
-        }
-    }
-
-    /// Takes blocks that are whole though no checkpoint says so, where the journal can no longer make them: the newest
-    /// checkpoint is damaged. Returns the block whose stream comes next.
-    fn adopt(&mut self, journal: &[FoundPage]) -> u64 {
-        let Site { file, geometry, .. } = self.site;
-        let mut pages = Pages::new(self.read, file, geometry);
-        loop {
-            let number = self.commit.block + 1;
-            let has = |page: &FoundPage| (page.head.block, page.head.offset) == (number, 0);
-            let later = |page: &FoundPage| page.head.block > number && page.head.seq <= self.max_synced;
-            if journal.iter().any(has) || !journal.iter().any(later) {
-                return number;
-            }
-            let places = [self.state.ring.next, 0];
-            let found = places.into_iter().find_map(|start| {
-                let head = pages.head(start).filter(|head| (head.block, head.index) == (number, 0))?;
-                let same = |index| pages.head(start + index).is_some_and(|h| h == BlobHead { index, ..head });
-                (start + head.pages <= geometry.ring_pages() && (0..head.pages).all(same)).then_some((start, head))
-            });
-            let Some((start, head)) = found else { return number };
-            let Ok(Some(block)) = self.load(&mut pages, &head, start) else { return number };
-            forget(&mut self.state.ring, &mut self.state.index, &block);
-            self.state.ring.add(block);
-            self.commit.block = number;
-            self.recovery.blocks = self.state.ring.blocks.len() as u64;
         }
     }
 
@@ -593,7 +232,7 @@ impl<'a> Recover<'a> {
                 let head = &mut self.state.head;
                 match head.replay(kind, payload, &mut self.labels)? {
                     Replayed::Series(series) => {
-                        let labels = model::Labels::from_packed(&self.labels)?;
+                        let labels = Labels::from_packed(&self.labels)?;
                         self.state.index.insert(series, labels, head.block);
                     }
                     Replayed::Row => self.state.note_row(),
@@ -663,7 +302,7 @@ impl<'a> Recover<'a> {
     }
 
     /// Writes again what is not certain, and hands everything over.
-    fn finish(mut self) -> Result<Opened, OpenError> {
+    pub fn finish(mut self) -> Result<Opened, OpenError> {
         let mut journal =
             Journal::new(self.site.file, self.site.opening, self.site.geometry, self.next_seq, self.max_synced);
         let uneven = self.consumed < self.sure.0 || self.broken;

@@ -19,9 +19,9 @@ use crate::epochs::{Dated, Epoch};
 use crate::head::Head;
 use crate::journal::Journal;
 use crate::layout::Geometry;
+use crate::open::{self, OpenError, Opened, Recovery};
 use crate::options::Options;
 use crate::reader::Reader;
-use crate::recover::{self, OpenError, Recovery};
 use crate::ring::Ring;
 use crate::seal::{Sealing, Site};
 use crate::series::Index;
@@ -279,8 +279,8 @@ impl Store {
         options: Options,
         now: Now,
     ) -> Result<(Store, Recovery), OpenError> {
-        let opened = recover::open(disk, &read, tail, &options, now)?;
-        let recover::Opened { mut state, journal, site, recovery, slot } = opened;
+        let opened = open::open(disk, &read, tail, &options, now)?;
+        let Opened { mut state, journal, site, recovery, slot } = opened;
         (state.stats.on_disk, state.stats.file_bytes) = (true, recovery.file_bytes);
         state.stats.damaged_pages = recovery.damaged_pages;
         state.stats.certain = state.newest;

@@ -198,3 +198,20 @@ fn a_range_and_matchers_select_what_they_say() {
     board.store.reader().select(&matchers, range, visit).expect("a selection");
     assert_eq!(found, [(Some("a".to_owned()), vec![4.0, 5.0, 6.0, 7.0])]);
 }
+
+#[test]
+fn a_batch_that_no_block_can_hold_is_cut_off_and_counted() {
+    let mut board = Board::new(Options { file_bytes: 256 << 10, ..options() });
+    let names: Vec<String> = (0..2_000).map(|n| format!("name_{n}")).collect();
+    let values: Vec<(&str, f64)> = names.iter().map(|name| (name.as_str(), 1.0)).collect();
+    for _ in 0..30 {
+        let appended = board.append(1, &values);
+        assert!(appended.rows.len() > 20 && appended.refused.block_full > 1_000, "{appended:?}");
+        assert_eq!(appended.rows.len() + appended.refused.total(), 2_000);
+        board.pass(60_000);
+    }
+    let before = rows(&board.store.reader(), 500);
+    let (again, recovery) = Board::open(board.disk.clone(), board.tail.clone(), options(), board.now);
+    assert_eq!((recovery.damaged_pages, recovery.damaged_blocks), (0, 0));
+    assert_eq!(rows(&again.store.reader(), 500), before);
+}
