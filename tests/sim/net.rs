@@ -120,7 +120,7 @@ impl Net {
         self.doubt = Some(frame.body.clone());
         let lost = Outcome::Retry { reason: "no answer".to_owned(), after_ms: None };
         // One in sixteen is lost on the way, another one's answer on the way back.
-        if !self.is_up || luck % 16 == 0 {
+        if !self.is_up || luck.is_multiple_of(16) {
             return Ok(lost);
         }
         self.receive(&frame.body)?;

@@ -1,0 +1,222 @@
+//! Answers without sockets: bad input is refused with the peer's words and status codes, and nothing panics.
+//!
+//! The house behind it is a fake that can be told to be busy or not ready; the store is a real one in memory.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, RwLock};
+
+use model::{Batch, Clock, Labels, MetricKind, Mono, Now, SourceId, UnixMs};
+use narthex::web::{Answer, House, MetricsReply, Request, Status, Web};
+use promql::Engine;
+use support::http::escape;
+use tsdb::{Options, Store};
+
+const NOW: i64 = 1_800_000_000_000;
+
+struct FixedClock;
+
+impl Clock for FixedClock {
+    fn now(&self) -> Now {
+        Now { mono: Mono(180_000), wall: UnixMs(NOW), wall_trusted: true }
+    }
+}
+
+#[derive(Default)]
+struct FakeHouse {
+    is_ready: bool,
+    is_busy: bool,
+    reload_error: &'static str,
+    reloads: Arc<AtomicBool>,
+}
+
+impl House for FakeHouse {
+    fn fresh_metrics(&self, reply: MetricsReply) {
+        reply("up 1\n".to_owned());
+    }
+
+    fn status(&self) -> Option<Status> {
+        let status = Status { board: "a \"board\" <b>\n\u{1}".to_owned(), now: UnixMs(NOW), ..Status::default() };
+        (!self.is_busy).then_some(status)
+    }
+
+    fn is_ready(&self) -> bool {
+        self.is_ready
+    }
+
+    fn reload(&self) -> Result<(), String> {
+        self.reloads.store(true, Ordering::Relaxed);
+        if self.reload_error.is_empty() { Ok(()) } else { Err(self.reload_error.to_owned()) }
+    }
+}
+
+/// Returns the web over a store with four samples of `m{i="0"}` and `m{i="1"}`, a minute apart.
+fn web(house: FakeHouse) -> Web {
+    let at = |mono: u64| Now { mono: Mono(mono), wall: UnixMs(NOW - 180_000 + mono as i64), wall_trusted: true };
+    let mut store = Store::in_memory(Options::default(), at(0));
+    for minute in 0..4 {
+        let mut batch = Batch::new();
+        batch.family("m", "Some help.", MetricKind::Gauge);
+        batch.add(&[("i", "0")], f64::from(minute));
+        batch.add(&[("i", "1")], 0.5);
+        store.append(at(u64::from(minute as u32) * 60_000), &batch, SourceId(1), &Labels::empty());
+    }
+    Web {
+        house: Box::new(house),
+        reader: Arc::new(RwLock::new(store.reader())),
+        engine: Engine::default(),
+        clock: Arc::new(FixedClock),
+        external_labels: RwLock::new(Labels::empty()),
+    }
+}
+
+fn request(method: &str, target: &str) -> Request {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    Request {
+        method: method.to_owned(),
+        path: path.to_owned(),
+        query: query.to_owned(),
+        host: "127.0.0.1:9090".to_owned(),
+        origin: String::new(),
+        content_type: String::new(),
+        proxied: false,
+        peer: "127.0.0.1".parse().expect("an address"),
+        body: Vec::new(),
+        stop: Arc::default(),
+    }
+}
+
+fn text(answer: &Answer) -> String {
+    String::from_utf8(answer.body.clone()).expect("UTF-8")
+}
+
+/// Asks and compares the status and a part of what is said.
+fn check(method: &str, target: &str, status: u16, says: &str) {
+    let answer = web(FakeHouse::default()).answer(&request(method, target));
+    let said = text(&answer);
+    let shown = &target[..target.len().min(120)];
+    assert_eq!(answer.status, status, "{method} {shown}: {said}");
+    assert!(said.contains(says), "{method} {shown}: {said:.400}");
+}
+
+#[test]
+fn queries_are_answered_as_the_peer_does() {
+    let vector = r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"m","i":"0"},"value":[1800000000,"3"]}]}}"#;
+    check("GET", "/api/v1/query?query=m%7Bi%3D%220%22%7D", 200, vector);
+    check("GET", "/api/v1/query?query=1%2B1&time=7", 200, r#"{"resultType":"scalar","result":[7,"2"]}"#);
+    let range = "/api/v1/query_range?query=sum(m)&start=1799999820&end=1800000000&step=1m";
+    let points = r#""values":[[1799999820,"0.5"],[1799999880,"1.5"],[1799999940,"2.5"],[1800000000,"3.5"]]"#;
+    check("GET", range, 200, points);
+    check("GET", "/api/v1/query?query=no_such_metric", 200, r#""result":[]"#);
+    let mut post = request("POST", "/api/v1/query");
+    post.content_type = "application/x-www-form-urlencoded; charset=utf-8".to_owned();
+    post.body = b"query=m%7Bi%3D%220%22%7D".to_vec();
+    assert_eq!(text(&web(FakeHouse::default()).answer(&post)), vector);
+}
+
+#[test]
+fn what_makes_no_sense_is_bad_data() {
+    for (target, says) in [
+        ("/api/v1/query", "invalid parameter \\\"query\\\""),
+        ("/api/v1/query?query=", "parse error"),
+        ("/api/v1/query?query=%3D%3D", "1:1"),
+        ("/api/v1/query?query=%FF%FE", "parse error"),
+        ("/api/v1/query?query=m&time=yesterday", "cannot parse \\\"yesterday\\\" to a valid timestamp"),
+        ("/api/v1/query?query=m&time=1e400", "invalid parameter \\\"time\\\""),
+        ("/api/v1/query?query=m&time=NaN", "invalid parameter \\\"time\\\""),
+        ("/api/v1/query_range?query=m", "invalid parameter \\\"start\\\""),
+        ("/api/v1/query_range?query=m&start=5&end=1&step=1", "end timestamp must not be before start time"),
+        ("/api/v1/query_range?query=m&start=1&end=5&step=0", "zero or negative query resolution step"),
+        ("/api/v1/query_range?query=m&start=1&end=5&step=-3", "zero or negative query resolution step"),
+        ("/api/v1/query_range?query=m&start=1&end=5&step=often", "cannot parse \\\"often\\\" to a valid duration"),
+        ("/api/v1/query_range?query=m&start=0&end=99999999&step=1", "exceeded maximum resolution of 11,000 points"),
+    ] {
+        check("GET", target, 400, "\"errorType\":\"bad_data\"");
+        check("GET", target, 400, says);
+    }
+    // Nothing is asked for, nothing is given, as with the peer.
+    check("GET", "/federate", 200, "");
+    check("GET", "/federate?match[]=%7B", 400, "parse error");
+}
+
+#[test]
+fn extreme_times_are_answered_or_refused_and_never_panic() {
+    for time in ["-9223372036854775808", "9223372036854775807", "1e18", "-1e18", "9223372036854775", "0", "-0.001"] {
+        for path in ["/api/v1/query?query=rate(m[5m])&time=T", "/api/v1/query_range?query=m&start=-T&end=T&step=1e12"] {
+            let answer = web(FakeHouse::default()).answer(&request("GET", &path.replace('T', time)));
+            assert!([200, 400, 422].contains(&answer.status), "{path} {time}: {}", text(&answer));
+        }
+    }
+}
+
+#[test]
+fn huge_and_deep_queries_are_refused() {
+    let query = |text: &str| format!("/api/v1/query?query={}", escape(text));
+    check("GET", &query(&"(".repeat(100_000)), 400, "bad_data");
+    check("GET", &query(&"-".repeat(100_000)), 400, "bad_data");
+    check("GET", &query(&format!("m{}", " + m".repeat(60_000))), 400, "bad_data");
+    check("GET", &query(&format!("m{{i=~\"{}\"}}", "(a*)*".repeat(20_000))), 400, "bad_data");
+    check("GET", &query(&format!("{}m{}", "abs(".repeat(20_000), ")".repeat(20_000))), 400, "bad_data");
+    let many = "x=1&".repeat(50_000) + "query=1";
+    check("GET", &format!("/api/v1/query?{many}"), 400, "bad_data");
+}
+
+#[test]
+fn a_client_that_left_stops_its_query() {
+    let request = request("GET", "/api/v1/query_range?query=sum(m)&start=1799900000&end=1800000000&step=10");
+    request.stop.store(true, Ordering::Relaxed);
+    let answer = web(FakeHouse::default()).answer(&request);
+    assert_eq!((answer.status, text(&answer).contains("\"canceled\"")), (503, true), "{}", text(&answer));
+}
+
+#[test]
+fn paths_and_methods_that_are_not_served() {
+    for path in
+        ["/nothing", "/api/v1/", "/api/v1/query/", "//", "/../etc/passwd", "/%2e%2e/", "", "/metricsx", "/\u{fffd}"]
+    {
+        check("GET", path, 404, "404 page not found");
+    }
+    for (method, path, allow) in [
+        ("DELETE", "/api/v1/query?query=1", "GET, POST"),
+        ("PUT", "/api/v1/query_range", "GET, POST"),
+        ("POST", "/federate", "GET"),
+        ("POST", "/", "GET"),
+        ("BREW", "/-/ready", "GET"),
+        ("GET", "/-/reload", "POST, PUT"),
+    ] {
+        let answer = web(FakeHouse::default()).answer(&request(method, path));
+        assert_eq!((answer.status, &answer.headers[..]), (405, &[("allow", allow.to_owned())][..]), "{method} {path}");
+    }
+}
+
+#[test]
+fn the_house_is_asked_only_by_those_who_may() {
+    let reloads = Arc::new(AtomicBool::new(false));
+    let house = || FakeHouse { reloads: reloads.clone(), ..FakeHouse::default() };
+    let mut strange = request("POST", "/-/reload");
+    strange.origin = "http://elsewhere.example".to_owned();
+    assert_eq!(web(house()).answer(&strange).status, 403);
+    assert!(!reloads.load(Ordering::Relaxed));
+    assert_eq!(web(house()).answer(&request("POST", "/-/reload")).status, 200);
+    assert!(reloads.load(Ordering::Relaxed));
+    let failing = FakeHouse { reload_error: "narthex.yml:3:1: unknown key", ..FakeHouse::default() };
+    let answer = web(failing).answer(&request("POST", "/-/reload"));
+    assert_eq!((answer.status, text(&answer).contains("narthex.yml:3:1: unknown key")), (500, true));
+}
+
+#[test]
+fn a_house_that_is_busy_or_not_ready_says_so() {
+    check("GET", "/-/healthy", 200, "Healthy");
+    check("GET", "/-/ready", 503, "Unavailable");
+    let ready = FakeHouse { is_ready: true, ..FakeHouse::default() };
+    assert_eq!(web(ready).answer(&request("HEAD", "/-/ready")).status, 200);
+    let busy = FakeHouse { is_busy: true, ..FakeHouse::default() };
+    assert_eq!(web(busy).answer(&request("GET", "/api/v1/status/narthex")).status, 503);
+}
+
+#[test]
+fn a_status_with_odd_texts_is_still_json() {
+    let answer = web(FakeHouse::default()).answer(&request("GET", "/api/v1/status/narthex"));
+    let status: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
+    assert_eq!(status["board"], "a \"board\" <b>\n\u{1}");
+    assert!(status["ring"]["oldest"].is_null() && status["ring"]["days"].is_null(), "{status}");
+}

@@ -1,0 +1,4 @@
+//! What the agent answers over HTTP: `answers` asks without a socket, `page` looks at the page with a browser.
+
+mod answers;
+mod page;
