@@ -1,4 +1,7 @@
 //! `narthex check config|rules FILE..`: every error in a file, without running it.
+//!
+//! Start, reload and this command load a configuration by the same function, so they cannot disagree. Exit status 1
+//! when any file has an error.
 
 use std::path::Path;
 

@@ -1,4 +1,7 @@
 //! `narthex collect`: one exposition on standard output, with node_exporter's flags.
+//!
+//! What is missing on this machine is silent, what is broken is said on standard error; neither changes the exit
+//! status, as a scrape would not fail either.
 
 use exporters::{COLLECTORS, Settings};
 

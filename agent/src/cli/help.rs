@@ -1,4 +1,7 @@
 //! What `--help` says, command by command, each with examples.
+//!
+//! Plain constants, so that they can be read here as a user sees them. A pipe that closes early (`| head`) is no
+//! fault.
 
 use std::io::Write;
 

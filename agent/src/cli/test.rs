@@ -1,4 +1,7 @@
 //! `narthex test promql FILE..`: scripts in Prometheus's test language.
+//!
+//! Each case that fails is a line with file, line, expression and reason; the last line counts. Exit status 1 when
+//! any failed.
 
 use super::args::{Arguments, Next, unknown};
 use super::{Failure, help};

@@ -1,4 +1,7 @@
 //! What core needs of the configuration: believed values only.
+//!
+//! Made by `believed` at start and at each reload. Rules and receivers begin from it; what they knew before is
+//! carried over by core.
 
 use std::sync::Arc;
 

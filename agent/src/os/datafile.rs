@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use model::{Disk, ReadAt};
-use rustix::fs::{FallocateFlags, fallocate};
+use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate};
 
 /// The data file, opened and locked.
 #[derive(Debug, Clone)]
@@ -81,7 +81,10 @@ impl DataFile {
             .open(path)
             .map_err(fail("opening data file", path))?;
         match file.try_lock() {
-            Ok(()) => Ok(DataFile { file: Arc::new(file) }),
+            Ok(()) => {
+                small_pages(&file);
+                Ok(DataFile { file: Arc::new(file) })
+            }
             Err(TryLockError::WouldBlock) => Err(DataFileError::Busy(path.to_owned())),
             Err(TryLockError::Error(source)) => Err(fail("locking data file", path)(source)),
         }
@@ -99,6 +102,13 @@ impl DataFile {
     pub fn reader(&self) -> Arc<dyn ReadAt> {
         Arc::new(self.clone())
     }
+}
+
+/// Asks the kernel to keep this file in small pieces: without it, what was read ahead is one large folio, and a page
+/// written into it is counted (and on some file systems written) as the whole of it. Only advice: failing is fine.
+fn small_pages(file: &File) {
+    let _ = fadvise(file, 0, None, Advice::DontNeed);
+    let _ = fadvise(file, 0, None, Advice::Random);
 }
 
 impl ReadAt for DataFile {

@@ -1,4 +1,7 @@
 //! What the engine has to say besides the answer: warnings and infos, each once, with line and column of the node.
+//!
+//! The texts are Prometheus's, because people search for them. How many are kept is bounded; a note never changes an
+//! answer. Which note is due is decided where the fault is seen.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,7 @@
-//! Binary operators: chains without recursion, scalars with scalars, vectors with scalars; `matching` has vectors
-//! with vectors.
+//! Binary operators: chains without recursion, scalars with scalars, vectors with scalars.
+//!
+//! A long chain of `or` or `+` is walked in a loop, so its length costs no stack. Vectors with vectors are in
+//! `matching`; what an operator does to two numbers is in `operators`.
 
 use std::sync::Arc;
 

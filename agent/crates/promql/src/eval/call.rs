@@ -1,4 +1,7 @@
 //! Calls: arguments are brought into the shape a function wants, and what it returns is named.
+//!
+//! The table of functions says which kind each one is; here that kind becomes a way of evaluating. Names that a
+//! function drops are dropped here too, at once or at the end, as the engine is told.
 
 use model::{Labels, LabelsBuilder, MatchOp, UnixMs, is_stale_nan, labels::NAME};
 

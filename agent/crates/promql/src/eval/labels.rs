@@ -1,4 +1,7 @@
 //! Functions on labels and on order: `label_replace label_join sort sort_by_label`.
+//!
+//! They look at whole vectors, so they collect. Two series that become one are an error with Prometheus's text.
+//! Order matters to instant queries only; a range is always sorted by labels.
 
 use std::cmp::Ordering;
 

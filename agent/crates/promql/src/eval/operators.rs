@@ -1,4 +1,7 @@
 //! What binary operators do to two numbers.
+//!
+//! Division, modulo and power are IEEE's, as in Go: by zero is an infinity or NaN, never an error. A comparison with
+//! NaN is false but for `!=`.
 
 use crate::ast::BinaryOp;
 

@@ -1,4 +1,7 @@
 //! Functions from a number to a number, and from a time to a part of its date.
+//!
+//! They stream: one value in, one value out, nothing kept. Dates are UTC in the proleptic Gregorian calendar, as the
+//! peer's. What a function does to NaN and infinities is what Go's does.
 
 use model::UnixMs;
 

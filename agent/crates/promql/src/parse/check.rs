@@ -1,5 +1,7 @@
-//! Types: what may stand where. Walks the finished tree once, children before parents, as Prometheus does, and
-//! notes on the way which nodes evaluate the same at every step.
+//! Types: what may stand where.
+//!
+//! Walks the finished tree once, children before parents, as Prometheus does, so that of several faults the same one
+//! is named. Notes on the way which nodes evaluate the same at every step.
 
 use model::labels::NAME;
 

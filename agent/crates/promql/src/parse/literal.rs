@@ -1,4 +1,7 @@
 //! Numbers, durations and quoted texts as Go and Prometheus read them.
+//!
+//! Hexadecimal, octal and binary numbers, underscores between digits, `Inf` and `NaN` in any case; escapes of Go's
+//! three kinds of quotes, to bytes, because a text need not be UTF-8.
 
 use super::Parsed;
 use super::lex::{Kind, Token};

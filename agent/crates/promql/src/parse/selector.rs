@@ -1,4 +1,7 @@
 //! Selectors (`name{label="value", ...}`) and lists of labels (`by (a, b)`).
+//!
+//! Names may be quoted, and then be any UTF-8. A selector that matches everything is refused, as it is by the peer.
+//! What follows a selector is in `suffix`.
 
 use model::{MatchOp, Matcher, labels::NAME};
 

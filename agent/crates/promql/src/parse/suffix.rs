@@ -1,4 +1,7 @@
 //! What stands behind an operand: `[5m]`, `[1h:1m]`, `offset 5m`, `@ 123`, `anchored`, `smoothed`.
+//!
+//! Each may stand once; in which order is the peer's rule, and so are the texts when it does not. Durations may be
+//! expressions where that feature is on.
 
 use model::UnixMs;
 

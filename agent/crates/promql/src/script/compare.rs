@@ -1,4 +1,7 @@
 //! Whether an answer is the expected one. Every difference is said with what was found and what was expected.
+//!
+//! Floats are compared to a relative 1e-6, histograms bucket by bucket, annotations by text or pattern; points and
+//! their times exactly. Nothing is tried twice and nothing is rounded beforehand.
 
 use model::{Labels, UnixMs, Value, is_stale_nan};
 

@@ -1,4 +1,7 @@
 //! The script's text to commands: `clear`, `load`, `eval` and what is expected of it.
+//!
+//! A line that makes no sense is a failed case of its own, with its line, and the rest is read on. How many slots a
+//! line may ask for is bounded.
 
 use model::{Labels, Pattern};
 
