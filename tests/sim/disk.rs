@@ -123,3 +123,40 @@ fn found_on(disk: &FaultyDisk, plan: &Plan) -> Vec<u64> {
     let (store, _) = opened.unwrap_or_else(|error| panic!("does not open: {error}"));
     crate::world::series(&store.reader(), "sim_seq", &[("i", "0")]).into_iter().map(|(_, value)| value as u64).collect()
 }
+
+#[test]
+fn a_disk_that_fails_for_half_a_day_is_served_from_bounded_memory() {
+    for seed in 1..=2 {
+        let mut world = World::new(plan(seed));
+        world.set_clock();
+        world.run(HOUR + seed * 7 * SECOND);
+        world.disk_fails = true;
+        world.run(12 * HOUR);
+        let newest = world.stored().last().map(|(_, seq)| *seq);
+        assert_eq!(newest, world.collected.last().map(|collected| collected.seq), "seed {seed}");
+        assert!(world.head_bytes_max < 4 << 20, "seed {seed}: {} bytes", world.head_bytes_max);
+        world.disk_fails = false;
+        world.run(3 * HOUR);
+        let stats = world.core.store.stats();
+        let settled = world.collected.iter().rev().find(|collected| collected.at + 2 * MINUTE < world.time);
+        assert!(settled.is_some_and(|settled| settled.newest <= stats.certain), "seed {seed}: {stats:?}");
+        // The upstream was there all the time and lacks nothing.
+        assert!(world.net.seqs.len() + 8 > world.collected.len(), "seed {seed}: {} were sent", world.net.seqs.len());
+    }
+}
+
+#[test]
+fn a_disk_that_hangs_for_half_a_day_is_served_from_bounded_memory() {
+    let mut world = World::new(plan(4));
+    world.set_clock();
+    world.run(HOUR);
+    world.plan.sync_ms = 12 * HOUR;
+    world.run(12 * HOUR);
+    world.plan.sync_ms = 20;
+    world.run(15 * HOUR);
+    let stats = world.core.store.stats();
+    assert!(world.head_bytes_max < 4 << 20, "{} bytes", world.head_bytes_max);
+    let settled = world.collected.iter().rev().find(|collected| collected.at + 2 * MINUTE < world.time);
+    assert!(settled.is_some_and(|settled| settled.newest <= stats.certain), "{stats:?}");
+    assert!(world.net.seqs.len() + 8 > world.collected.len(), "{} were sent", world.net.seqs.len());
+}
