@@ -210,13 +210,13 @@ fn start(
     deliver: crate::upstream::Deliver,
     around: &Surroundings<'_>,
 ) -> Result<Upstream, String> {
-    let line = around.line.clone();
+    let (line, store) = (around.line.clone(), around.line.store());
     let parts = Parts {
         uplink,
         cell,
         reader: around.reader.clone(),
         clock: around.clock.clone(),
-        save: Box::new(move |cell, bytes| line.keep(cell, bytes)),
+        save: Box::new(move |cell, bytes| line.keep(store, cell, bytes)),
         deliver,
     };
     Upstream::start(name, kind, parts).map_err(|error| format!("upstream {name}: starting a thread: {error}"))

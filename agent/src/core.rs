@@ -205,6 +205,17 @@ impl Core {
         ticket
     }
 
+    /// Goes on with another store, which has all that this one had.
+    pub fn replace_store(&mut self, store: Store, out: &mut Vec<Effect>) {
+        self.store = store;
+        self.save_rules();
+        if let Some(notifier) = &self.notifier {
+            let saved = notifier.save();
+            self.keep(NOTIFY_CELL, &saved);
+        }
+        self.drain(out);
+    }
+
     /// Returns the alerts that are not inactive.
     pub fn alerts(&self) -> &[Alert] {
         &self.alerts

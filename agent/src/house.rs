@@ -11,7 +11,7 @@
 //! The loop reads one event or waits for core's next deadline, hands it to `Core::step`, and carries out the effects
 //! in order. The tail lives in memory and is written right here; everything that may wait is a thread's.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
@@ -22,6 +22,7 @@ use tsdb::{DiskOp, OpDone};
 use crate::collect::{Ask, Collect};
 use crate::core::{Core, Effect, Event};
 use crate::disk::DiskThread;
+use crate::medium::retry::{Attempts, Found};
 use crate::os::service::Service;
 use crate::os::tailfile::TailFile;
 use crate::receivers::Receivers;
@@ -42,6 +43,19 @@ pub enum Message {
     Status(SyncSender<Status>),
     /// Read the configuration again and say what went wrong.
     Reload(Option<SyncSender<Result<(), String>>>),
+    /// Keep an upstream's state, if it speaks of the present store; the sender of `done` waits.
+    Keep {
+        /// Which store it speaks of.
+        store: u64,
+        /// The cell.
+        cell: String,
+        /// The state.
+        bytes: Vec<u8>,
+        /// Dropped or told when it is kept.
+        done: SyncSender<()>,
+    },
+    /// The medium works again.
+    Medium(Box<Found>),
     /// Flush and end.
     Stop,
 }
@@ -51,13 +65,14 @@ pub enum Message {
 pub struct Line {
     messages: Sender<Message>,
     ready: Arc<AtomicBool>,
+    store: Arc<AtomicU64>,
 }
 
 impl Line {
     /// Returns a line and the end that the loop reads.
     pub fn new() -> (Line, Receiver<Message>) {
         let (messages, received) = channel();
-        (Line { messages, ready: Arc::new(AtomicBool::new(false)) }, received)
+        (Line { messages, ready: Arc::default(), store: Arc::default() }, received)
     }
 
     /// Sends a message; once the loop has ended nobody is there to care.
@@ -70,10 +85,16 @@ impl Line {
         self.send(Message::Event(event));
     }
 
-    /// Keeps a cell and returns when a kill does not lose it any more, or the loop has ended.
-    pub fn keep(&self, cell: &str, bytes: Vec<u8>) {
+    /// Returns the number of the present store: row ids of one mean nothing in another.
+    pub fn store(&self) -> u64 {
+        self.store.load(Ordering::Acquire)
+    }
+
+    /// Keeps a cell that speaks of rows of this store, and returns when a kill does not lose it any more, that store
+    /// is not the present one any more, or the loop has ended.
+    pub fn keep(&self, store: u64, cell: &str, bytes: Vec<u8>) {
         let (done, kept) = sync_channel::<()>(1);
-        self.event(Event::Keep(cell.to_owned(), bytes, Box::new(move || _ = done.send(()))));
+        self.send(Message::Keep { store, cell: cell.to_owned(), bytes, done });
         let _ = kept.recv();
     }
 
@@ -116,6 +137,9 @@ impl web::House for WebHouse {
 /// Reads the configuration again; the parts that the loop holds are changed by the callee.
 pub type Reload = Box<dyn FnMut(&mut Running) -> Result<(), String>>;
 
+/// Starts the upstreams of the configuration in force.
+pub type StartUpstreams = Box<dyn Fn(&Running) -> Result<Vec<Upstream>, String>>;
+
 /// Everything the loop holds.
 pub struct Running {
     /// The state machine.
@@ -146,6 +170,10 @@ pub struct Running {
     pub started: Mono,
     /// Said once, not at every append.
     pub tail_failed: bool,
+    /// Tries the medium again, while everything is in memory.
+    pub attempts: Option<Attempts>,
+    /// Starts the upstreams anew, with what is saved in the present store.
+    pub start_upstreams: StartUpstreams,
 }
 
 impl Running {
@@ -169,6 +197,13 @@ impl Running {
                 Ok(Message::Status(reply)) => {
                     let _ = reply.try_send(self.status());
                 }
+                Ok(Message::Keep { store, cell, bytes, done }) if store == self.line.store() => {
+                    let kept = Event::Keep(cell, bytes, Box::new(move || _ = done.send(())));
+                    self.core.step(self.clock.now(), kept, &mut effects);
+                    self.apply(&mut effects);
+                }
+                Ok(Message::Keep { .. }) => {}
+                Ok(Message::Medium(found)) => self.take_over(*found),
                 Ok(Message::Reload(reply)) => self.reload(&mut reload, reply),
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return self.stop(messages),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -232,6 +267,41 @@ impl Running {
         if let Some(reply) = reply {
             let _ = reply.try_send(result);
         }
+    }
+
+    /// Goes on with the medium that works again. Upstreams begin anew with their states in its ids.
+    fn take_over(&mut self, found: Found) {
+        let now = self.clock.now();
+        let upstreams: Vec<_> = std::mem::take(&mut self.upstreams).iter().map(Upstream::state).collect();
+        let (mut medium, carried) = found.finish(&self.core.store.reader(), now);
+        for upstream in &upstreams {
+            let cell = upstream.cell();
+            let saved = medium.store.cell(&cell);
+            if let Some(state) = carried.acknowledged(saved.as_deref(), upstream.stats.acknowledged)
+                && let Err(error) = medium.store.put_cell(&cell, &state)
+            {
+                log::error!("keeping {cell}: {error}; what was sent is sent again");
+            }
+        }
+        let Some(file) = medium.file.take() else { return };
+        let line = self.line.clone();
+        match DiskThread::start(Box::new(file), Box::new(move |done| line.event(Event::Disk(done)))) {
+            Ok(disk) => self.disk = Some(disk),
+            Err(error) => return log::error!("starting a thread: {error}; everything stays in memory"),
+        }
+        (self.tail, self.tail_failed, self.attempts) = (medium.tail, false, None);
+        self.about.ring.path = medium.path.as_deref().map_or(String::new(), |path| path.display().to_string());
+        self.about.ring.trouble.clear();
+        *self.reader.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = medium.store.reader();
+        let mut effects = Vec::new();
+        self.line.store.fetch_add(1, Ordering::AcqRel);
+        self.core.replace_store(medium.store, &mut effects);
+        self.apply(&mut effects);
+        match (self.start_upstreams)(self) {
+            Ok(upstreams) => self.upstreams = upstreams,
+            Err(error) => log::error!("upstreams rest until the next reload: {error}"),
+        }
+        log::info!("{}: the medium works again, {} samples were carried to it", self.about.ring.path, carried.rows);
     }
 
     /// Flushes and waits for the medium, but not for ever.

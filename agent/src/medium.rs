@@ -4,6 +4,8 @@
 //! is then kept in bounded memory, counted and said, and the medium is tried again. What must not be touched (a
 //! file of another program or version, a file another agent holds) is refused instead, with the path.
 
+pub mod retry;
+
 use std::path::{Path, PathBuf};
 
 use model::Now;
@@ -35,8 +37,7 @@ pub struct Medium {
 /// # Errors
 /// When there is a file that must not be touched.
 pub fn open(storage: &Storage, folder: Option<&Path>, now: Now) -> Result<Medium, String> {
-    let folder = folder.or(storage.path.as_deref()).map_or_else(paths::state_folder, Path::to_owned);
-    let path = folder.join(paths::DATA_FILE);
+    let path = data_file(storage, folder);
     match try_open(storage, &path, now) {
         Ok(medium) => Ok(medium),
         Err(Refusal::Untouchable(reason)) => Err(reason),
@@ -46,6 +47,12 @@ pub fn open(storage: &Storage, folder: Option<&Path>, now: Now) -> Result<Medium
             Ok(Medium { store, file: None, tail: None, path: None, trouble: reason })
         }
     }
+}
+
+/// Returns where the data file is, or is to be.
+pub fn data_file(storage: &Storage, folder: Option<&Path>) -> PathBuf {
+    let folder = folder.or(storage.path.as_deref()).map_or_else(paths::state_folder, Path::to_owned);
+    folder.join(paths::DATA_FILE)
 }
 
 /// Why a data file was not opened.

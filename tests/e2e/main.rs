@@ -11,7 +11,7 @@ mod gate;
 mod held;
 
 mod central;
-//mod medium;
+mod medium;
 mod mqtt;
 mod promtool;
 mod refusals;

@@ -18,10 +18,10 @@ use crate::collect::{Ask, Collect};
 use crate::config::{Config, ListenAddress, Loaded};
 use crate::core::{Core, Event};
 use crate::disk::DiskThread;
-use crate::house::{Line, Message, Reload, Running, WebHouse, days_guessed, days_in_words};
+use crate::house::{Line, Message, Reload, Running, StartUpstreams, WebHouse, days_guessed, days_in_words};
 use crate::io::{self, signals::Signal};
 use crate::logging::{self, Format};
-use crate::medium::{self, Medium};
+use crate::medium::{self, Medium, retry::Retry};
 use crate::os::clock::{SystemClock, boottime, monotonic_ns};
 use crate::os::service::Service;
 use crate::receivers::Receivers;
@@ -173,6 +173,20 @@ fn start(flags: Flags, config: Config, loaded: Loaded) -> Result<(), Failure> {
     about.interval_ms = believed::interval_ms(&config);
     about.ring.path = path.as_deref().map_or(String::new(), |path| path.display().to_string());
     about.ring.trouble = trouble;
+    let attempts = match path {
+        Some(_) => None,
+        None => {
+            let line = line.clone();
+            let retry = Retry {
+                storage: config.storage.clone(),
+                path: medium::data_file(&config.storage, flags.storage_path.as_deref()),
+                reader: store.reader(),
+                clock: clock.clone(),
+                tell: Box::new(move |found| line.send(Message::Medium(found))),
+            };
+            Some(retry.start().map_err(thread)?)
+        }
+    };
     let core = Core::new(store, setup, clock.now());
     let service = Service::from_env();
     say_hello(&flags, path.as_deref(), port, days);
@@ -193,6 +207,8 @@ fn start(flags: Flags, config: Config, loaded: Loaded) -> Result<(), Failure> {
         about,
         started,
         tail_failed: false,
+        attempts,
+        start_upstreams: starter(config, port),
     };
     serve(listener, web, &line).map_err(thread)?;
     line.set_ready();
@@ -239,11 +255,27 @@ fn reloader(file: Option<PathBuf>, port: u16, web: Arc<Web>) -> Reload {
         // The old ones end after the frame they are at; a frame in doubt is saved and sent again by the new ones.
         let upstreams = believed::upstreams(&config, &around)?;
         running.upstreams = upstreams;
+        running.start_upstreams = starter(config.clone(), port);
         running.about.interval_ms = believed::interval_ms(&config);
         running.collect.ask(Ask::Change(Box::new(lane), believed::interval_ms(&config)));
         *web.external_labels.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = setup.external_labels.clone();
         running.line.event(Event::Changed(Box::new(setup)));
         Ok(())
+    })
+}
+
+/// Returns what starts the upstreams of this configuration anew.
+fn starter(config: Config, port: u16) -> StartUpstreams {
+    Box::new(move |running: &Running| {
+        let around = Surroundings {
+            reader: running.reader.clone(),
+            clock: running.clock.clone(),
+            line: running.line.clone(),
+            external_labels: config.global.external_labels.clone(),
+            instance: believed::instance(&config, port),
+            saved: &|cell| running.core.store.cell(cell),
+        };
+        believed::upstreams(&config, &around)
     })
 }
 

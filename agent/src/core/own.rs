@@ -25,6 +25,11 @@ pub struct UpstreamState {
 }
 
 impl UpstreamState {
+    /// Returns the cell its state is saved in.
+    pub fn cell(&self) -> String {
+        format!("{}/{}", self.kind, self.name)
+    }
+
     /// Returns what the page shows.
     pub fn shown(&self) -> Shown {
         let stats = &self.stats;

@@ -11,6 +11,7 @@
 //! Deliberately not here: downsampling, deletion, a write-ahead log beside the data, memory maps, threads.
 
 mod append;
+mod carry;
 mod drive;
 mod head;
 mod index;
