@@ -63,6 +63,12 @@ fn slack(name: &str, memory_bytes: f64) -> f64 {
     }
 }
 
+/// How far a counter may be off: not at all, but for two ticks where the kernel itself goes back (proc_stat(5)).
+fn counter_slack(series: &str) -> f64 {
+    let goes_back = ["mode=\"idle\"", "mode=\"iowait\""].iter().any(|mode| series.contains(mode));
+    if goes_back { 0.02 } else { 0.0 }
+}
+
 struct Both {
     ours: Samples,
     peers: Samples,
@@ -117,7 +123,7 @@ fn compare(both: &Both, kinds: &BTreeMap<String, String>) -> Verdict {
                 continue;
             }
             let Some((low, high)) = bounds(both, peers, *at, is_counter) else { continue };
-            let slack = if is_counter { 0.0 } else { slack(name, memory_bytes) };
+            let slack = if is_counter { counter_slack(series) } else { slack(name, memory_bytes) };
             compared += 1;
             if *value < low - slack || *value > high + slack {
                 verdict.complaints.push(format!("{series} at {at}: {value} is not within {low}..{high} (+-{slack})"));
