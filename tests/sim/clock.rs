@@ -134,3 +134,34 @@ fn undated_rows_wait_and_go_once_with_their_true_date() {
     }
     assert!(world.net.seqs.len() > 500);
 }
+
+/// Restarts are no news: who was told that it fires is not told again, and not that it is over.
+#[test]
+fn an_alert_that_fires_outlives_kills_and_power_cuts() {
+    for seed in 1..=12 {
+        let mut world = World::new(plan(seed));
+        world.set_clock();
+        world.run(2 * MINUTE);
+        world.temperature = 90.0;
+        world.run(3 * MINUTE);
+        // Killed while it is pending: how long it has been so is kept.
+        world.kill(seed * SECOND);
+        world.run(4 * MINUTE);
+        assert_eq!(world.receiver.times("firing").len(), 1, "seed {seed}: {:?}", world.receiver.times("firing"));
+        for _ in 0..3 {
+            let away_ms = world.between(SECOND, 3 * MINUTE);
+            world.kill(away_ms);
+            world.run(7 * MINUTE);
+            let away_ms = world.between(SECOND, 2 * HOUR);
+            world.cut(away_ms);
+            world.run(7 * MINUTE);
+            world.set_clock();
+            world.run(7 * MINUTE);
+        }
+        let told = (world.receiver.times("firing").len(), world.receiver.times("resolved").len());
+        assert_eq!(told, (1, 0), "seed {seed}: {:?}", world.receiver.notices);
+        world.temperature = 20.0;
+        world.run(10 * MINUTE);
+        assert_eq!(world.receiver.times("resolved").len(), 1, "seed {seed}");
+    }
+}

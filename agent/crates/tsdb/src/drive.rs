@@ -230,7 +230,12 @@ impl Store {
         }
         let shared = Arc::clone(&self.shared);
         let state = &mut *shared.write();
-        state.ring.add(sealing.block);
+        // Its rows may have been dated while it was on its way: it reaches as far as before and as now.
+        let mut block = sealing.block;
+        if let Some((oldest, newest)) = state.frozen.as_ref().and_then(|frozen| head_range(state, frozen)) {
+            (block.oldest, block.newest) = (block.oldest.min(oldest), block.newest.max(newest));
+        }
+        state.ring.add(block);
         state.stats.block_bytes += sealing.bytes_written;
         state.stats.certain = state.stats.certain.max(last_row(sealing.block.end));
         self.slot ^= 1;
