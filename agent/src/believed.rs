@@ -18,8 +18,10 @@ use crate::core::Setup;
 use crate::house::{BUILD_DATE, Line, SharedReader};
 use crate::io::mqtt::{Broker, Publisher};
 use crate::io::post::Poster;
+use crate::os::clock::boottime;
 use crate::os::paths;
-use crate::upstream::{Parts, SavedUplink, Upstream};
+use crate::trouble::Trouble;
+use crate::upstream::{Deliver, Make, Parts, Upstream};
 
 type SharedClock = Arc<dyn model::Clock + Send + Sync>;
 
@@ -143,7 +145,7 @@ pub struct Surroundings<'a> {
     pub saved: &'a dyn Fn(&str) -> Option<Vec<u8>>,
 }
 
-/// Starts the upstreams that the configuration asks for.
+/// Makes the upstreams that the configuration asks for; each stands by until it is told to go.
 ///
 /// # Errors
 /// When a secret cannot be read or the system gives no thread.
@@ -168,18 +170,18 @@ fn start_remote_write(remote: &RemoteWrite, around: &Surroundings<'_>) -> Result
         seed: seed(&cell),
         ..forward::remote_write::Config::default()
     };
-    let uplink = forward::remote_write::Uplink::new(config, (around.saved)(&cell).as_deref());
+    let make: Make = Box::new(|saved| Box::new(forward::remote_write::Uplink::new(config, saved)));
     let headers = remote_write_headers(remote)?;
     let poster = Poster::new(remote.url.reveal().to_owned(), headers, Duration::from_millis(remote.timeout_ms));
     let clock = around.clock.clone();
-    let name = remote.name.clone();
+    let mut log = OutcomeLog::new(&remote.name);
     let deliver = move |frame: &model::Frame| {
         let judge = |status, retry_after: Option<&str>, said: &str| {
             forward::remote_write::classify(status, retry_after, said, clock.now().wall)
         };
-        told(&name, poster.post(&frame.body, judge))
+        log.tell(poster.post(&frame.body, judge))
     };
-    start(&remote.name, "remote_write", cell, Box::new(uplink), Box::new(deliver), around)
+    start(&remote.name, "remote_write", cell, make, Box::new(deliver), around)
 }
 
 fn start_mqtt(mqtt: &Mqtt, around: &Surroundings<'_>) -> Result<Upstream, String> {
@@ -187,7 +189,7 @@ fn start_mqtt(mqtt: &Mqtt, around: &Surroundings<'_>) -> Result<Upstream, String
     let selectors: Vec<_> = mqtt.select.iter().map(|selector| selector.matchers.clone()).collect();
     let select = if selectors.is_empty() { Selection::all() } else { Selection::any_of(selectors) };
     let config = forward::mqtt::Config { select, seed: seed(&cell), ..forward::mqtt::Config::default() };
-    let uplink = forward::mqtt::Uplink::new(config, (around.saved)(&cell).as_deref());
+    let make: Make = Box::new(|saved| Box::new(forward::mqtt::Uplink::new(config, saved)));
     let password = mqtt.password.as_ref().map(secret).transpose()?;
     let mut publisher = Publisher::new(Broker {
         host: mqtt.broker.host.clone(),
@@ -197,39 +199,57 @@ fn start_mqtt(mqtt: &Mqtt, around: &Surroundings<'_>) -> Result<Upstream, String
         topic: mqtt.topic.clone(),
         keep_alive: Duration::from_millis(mqtt.keep_alive_ms),
     });
-    let name = mqtt.name.clone();
-    let deliver = move |frame: &model::Frame| told(&name, publisher.publish(&frame.body));
-    start(&mqtt.name, "mqtt", cell, Box::new(uplink), Box::new(deliver), around)
+    let mut log = OutcomeLog::new(&mqtt.name);
+    let deliver = move |frame: &model::Frame| log.tell(publisher.publish(&frame.body));
+    start(&mqtt.name, "mqtt", cell, make, Box::new(deliver), around)
 }
 
 fn start(
     name: &str,
     kind: &'static str,
     cell: String,
-    uplink: Box<dyn SavedUplink>,
-    deliver: crate::upstream::Deliver,
+    make: Make,
+    deliver: Deliver,
     around: &Surroundings<'_>,
 ) -> Result<Upstream, String> {
     let (line, store) = (around.line.clone(), around.line.store());
     let parts = Parts {
-        uplink,
+        saved: (around.saved)(&cell),
+        store,
         cell,
         reader: around.reader.clone(),
         clock: around.clock.clone(),
         save: Box::new(move |cell, bytes| line.keep(store, cell, bytes)),
         deliver,
     };
-    Upstream::start(name, kind, parts).map_err(|error| format!("upstream {name}: starting a thread: {error}"))
+    Upstream::start(name, kind, make, parts).map_err(|error| format!("upstream {name}: starting a thread: {error}"))
 }
 
-/// Logs what is worth knowing of an outcome.
-fn told(name: &str, outcome: model::Outcome) -> model::Outcome {
-    match &outcome {
-        model::Outcome::Delivered => {}
-        model::Outcome::Retry { reason, .. } => log::warn!("upstream {name}: {reason}, it is tried again"),
-        model::Outcome::Refused { reason } => log::error!("upstream {name}: samples refused for good: {reason}"),
+/// Logs what is worth knowing of an upstream's outcomes: a trouble when it begins and when it ends.
+struct OutcomeLog {
+    name: String,
+    trouble: Trouble,
+}
+
+impl OutcomeLog {
+    fn new(name: &str) -> OutcomeLog {
+        OutcomeLog { name: name.to_owned(), trouble: Trouble::default() }
     }
-    outcome
+
+    fn tell(&mut self, outcome: model::Outcome) -> model::Outcome {
+        let name = &self.name;
+        match &outcome {
+            model::Outcome::Delivered if self.trouble.heals() => log::info!("upstream {name}: works again"),
+            model::Outcome::Delivered => {}
+            model::Outcome::Retry { reason, .. } => self.trouble.fails(boottime(), reason, || {
+                log::warn!("upstream {name}: {reason}, it is tried again");
+            }),
+            model::Outcome::Refused { reason } => self.trouble.fails(boottime(), reason, || {
+                log::error!("upstream {name}: samples refused for good: {reason}");
+            }),
+        }
+        outcome
+    }
 }
 
 fn remote_write_headers(remote: &RemoteWrite) -> Result<Vec<(String, String)>, String> {

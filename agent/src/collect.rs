@@ -7,6 +7,8 @@
 //! Collections are spaced by elapsed time; one that was missed, because the machine slept or a reader hung, is not
 //! made up for.
 
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,10 +18,13 @@ use model::{Batch, Clock, Mono, Now};
 
 use crate::gpio::GpioView;
 use crate::os::clock::monotonic_ns;
+use crate::trouble::Trouble;
 use crate::web::MetricsReply;
 
 /// The stack of the collect thread, in bytes.
 const STACK_BYTES: usize = 512 << 10;
+/// How many may wait for fresh metrics; more are turned away at once. They pile up only when a reader hangs.
+const READERS_MAX: usize = 64;
 /// How many batches are kept to be filled again.
 const SPARE_BATCHES_MAX: usize = 2;
 
@@ -51,6 +56,16 @@ pub enum Ask {
 #[derive(Clone)]
 pub struct Collect {
     asks: Sender<Ask>,
+    readers: Arc<AtomicUsize>,
+}
+
+/// A place among those who wait for fresh metrics, given back when the reply is made or thrown away.
+struct Place(Arc<AtomicUsize>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Collect {
@@ -75,6 +90,7 @@ impl Collect {
             spare: Vec::new(),
             readers: Vec::new(),
             printing: false,
+            troubles: BTreeMap::new(),
             writer: exposition::TextWriter::new(),
             tell,
         };
@@ -82,7 +98,18 @@ impl Collect {
             .name("collect".to_owned())
             .stack_size(STACK_BYTES)
             .spawn(move || worker.run(&asked))?;
-        Ok(Collect { asks })
+        Ok(Collect { asks, readers: Arc::default() })
+    }
+
+    /// Asks for fresh metrics; the reply is thrown away at once when too many wait already.
+    pub fn ask_metrics(&self, reply: MetricsReply) {
+        let place = Place(self.readers.clone());
+        if self.readers.fetch_add(1, Ordering::Relaxed) < READERS_MAX {
+            self.ask(Ask::Metrics(Box::new(move |text| {
+                drop(place);
+                reply(text);
+            })));
+        }
     }
 
     /// Asks for something.
@@ -103,6 +130,8 @@ struct Worker {
     readers: Vec<MetricsReply>,
     /// Whether a collection for readers is on its way through core.
     printing: bool,
+    /// What was said of collectors that fail.
+    troubles: BTreeMap<&'static str, Trouble>,
     writer: exposition::TextWriter,
     tell: Box<dyn Fn(Collection) + Send>,
 }
@@ -169,16 +198,35 @@ impl Worker {
         let now = self.clock.now();
         let began = monotonic_ns();
         self.lane.collect(&mut monotonic_ns);
-        for failure in self.lane.failures() {
-            let level = if failure.error.is_absent() { log::Level::Debug } else { log::Level::Warn };
-            log::log!(level, "collector {}: {}", failure.collector, crate::cli::chain(&failure.error));
-        }
+        self.log_failures(now.mono);
         self.lane.swap_batch(&mut batch);
         if let Some(gpio) = &self.gpio {
             gpio.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).add_to(&mut batch);
         }
         let seconds = (monotonic_ns() - began) as f64 / 1e9;
         (self.tell)(Collection { now, batch, seconds, readers });
+    }
+
+    /// Says which collectors fail, and which do so no more. Missing hardware is a fact and no trouble.
+    fn log_failures(&mut self, now: Mono) {
+        let failures = self.lane.failures();
+        for failure in failures {
+            let (collector, error) = (failure.collector, &failure.error);
+            if error.is_absent() {
+                log::debug!("collector {collector}: {}", crate::cli::chain(error));
+                continue;
+            }
+            let reason = crate::cli::chain(error);
+            let trouble = self.troubles.entry(collector).or_default();
+            trouble.fails(now, &reason, || log::warn!("collector {collector}: {reason}"));
+        }
+        self.troubles.retain(|collector, trouble| {
+            let fails = failures.iter().any(|failure| failure.collector == *collector && !failure.error.is_absent());
+            if !fails && trouble.heals() {
+                log::info!("collector {collector}: works again");
+            }
+            fails
+        });
     }
 
     fn keep(&mut self, mut batch: Batch) {

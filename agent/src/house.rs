@@ -27,7 +27,7 @@ use crate::os::service::Service;
 use crate::os::tailfile::TailFile;
 use crate::receivers::Receivers;
 use crate::rules_thread::RulesThread;
-use crate::upstream::Upstream;
+use crate::upstream::{self, Upstream};
 use crate::web::{self, MetricsReply, Status};
 
 /// How long a stop may take to flush, in milliseconds: less than a service manager waits.
@@ -90,12 +90,12 @@ impl Line {
         self.store.load(Ordering::Acquire)
     }
 
-    /// Keeps a cell that speaks of rows of this store, and returns when a kill does not lose it any more, that store
-    /// is not the present one any more, or the loop has ended.
-    pub fn keep(&self, store: u64, cell: &str, bytes: Vec<u8>) {
+    /// Keeps a cell that speaks of rows of this store, and returns when a kill does not lose it any more (as far as
+    /// there is a tail); `false` when it was not kept: that store is not the present one, or the loop has ended.
+    pub fn keep(&self, store: u64, cell: &str, bytes: Vec<u8>) -> bool {
         let (done, kept) = sync_channel::<()>(1);
         self.send(Message::Keep { store, cell: cell.to_owned(), bytes, done });
-        let _ = kept.recv();
+        kept.recv().is_ok()
     }
 
     /// Says that the agent serves.
@@ -114,7 +114,7 @@ pub struct WebHouse {
 
 impl web::House for WebHouse {
     fn fresh_metrics(&self, reply: MetricsReply) {
-        self.collect.ask(Ask::Metrics(reply));
+        self.collect.ask_metrics(reply);
     }
 
     fn status(&self) -> Option<Status> {
@@ -233,7 +233,7 @@ impl Running {
                 Effect::Disk(DiskOp::Tail { offset, bytes }) => self.tail(|tail| tail.write(offset, &bytes)),
                 Effect::Disk(op) => match &self.disk {
                     Some(disk) => disk.run(op),
-                    None => log::debug!("no medium for {op:?}"),
+                    None => log::debug!("an operation for the medium, and there is none"),
                 },
                 Effect::Evaluate(job) => self.rules.evaluate(job),
                 Effect::Notify(notice) => self.receivers.send(notice),
@@ -272,7 +272,7 @@ impl Running {
     /// Goes on with the medium that works again. Upstreams begin anew with their states in its ids.
     fn take_over(&mut self, found: Found) {
         let now = self.clock.now();
-        let upstreams: Vec<_> = std::mem::take(&mut self.upstreams).iter().map(Upstream::state).collect();
+        let upstreams: Vec<_> = self.upstreams.iter().map(Upstream::state).collect();
         let (mut medium, carried) = found.finish(&self.core.store.reader(), now);
         for upstream in &upstreams {
             let cell = upstream.cell();
@@ -298,7 +298,7 @@ impl Running {
         self.core.replace_store(medium.store, &mut effects);
         self.apply(&mut effects);
         match (self.start_upstreams)(self) {
-            Ok(upstreams) => self.upstreams = upstreams,
+            Ok(upstreams) => upstream::replace(&mut self.upstreams, upstreams),
             Err(error) => log::error!("upstreams rest until the next reload: {error}"),
         }
         log::info!("{}: the medium works again, {} samples were carried to it", self.about.ring.path, carried.rows);
@@ -319,11 +319,15 @@ impl Running {
             let left_ms = deadline.since_ms(self.clock.now().mono);
             match receive(messages, Some(left_ms)) {
                 Ok(Message::Event(Event::Disk(done))) => {
-                    let flushed = matches!(&done, OpDone::Synced { ticket: t, result: Ok(()) } if *t >= ticket);
-                    self.core.store.done(self.clock.now(), done);
-                    if flushed {
-                        return true;
+                    let flushed = matches!(&done, OpDone::Synced { ticket: t, result: Ok(()) } if *t == ticket);
+                    let failed = matches!(&done, OpDone::Synced { ticket: t, result: Err(_) } if *t == ticket);
+                    self.core.step(self.clock.now(), Event::Disk(done), &mut effects);
+                    if flushed || failed {
+                        return flushed;
                     }
+                    // A sync that was on its way already has to end before the one that counts can begin.
+                    effects.retain(|effect| matches!(effect, Effect::Disk(_)));
+                    self.apply(&mut effects);
                 }
                 Err(_) => return false,
                 Ok(_) => {}

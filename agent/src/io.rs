@@ -6,12 +6,14 @@
 
 pub mod http;
 pub mod mqtt;
+mod patient;
 pub mod post;
 pub mod signals;
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use crate::web::Web;
@@ -40,11 +42,16 @@ pub fn bind(host: &str, port: u16) -> io::Result<TcpListener> {
     Ok(listener)
 }
 
-/// Serves until the process ends, on the calling thread.
+/// Serves until the process ends, on the calling thread. A query may take `query_ms_max`, which a reload may change.
 ///
 /// # Errors
 /// When the runtime cannot be made; nothing after that ends it.
-pub fn serve(listener: TcpListener, web: Arc<Web>, signal: Box<dyn Fn(signals::Signal) + Send>) -> io::Result<()> {
+pub fn serve(
+    listener: TcpListener,
+    web: Arc<Web>,
+    query_ms_max: Arc<AtomicU64>,
+    signal: Box<dyn Fn(signals::Signal) + Send>,
+) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(REQUESTS_COMPUTED_MAX)
@@ -55,7 +62,7 @@ pub fn serve(listener: TcpListener, web: Arc<Web>, signal: Box<dyn Fn(signals::S
     runtime.block_on(async move {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         tokio::spawn(signals::watch(signal));
-        http::accept(listener, web).await;
+        http::Server::new(web, query_ms_max).accept(listener).await;
         Ok(())
     })
 }

@@ -7,6 +7,7 @@
 pub mod cli;
 pub mod config;
 pub mod logging;
+pub mod trouble;
 
 pub mod core;
 pub mod house;

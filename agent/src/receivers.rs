@@ -13,6 +13,9 @@ use model::Outcome;
 use notify::{Notice, NoticeId};
 
 use crate::io::post::Poster;
+use crate::os::clock::boottime;
+use crate::trouble::Trouble;
+use crate::upstream::thread_name;
 
 /// The most receivers that may send.
 pub const RECEIVERS_MAX: usize = notify::limits::RECEIVERS_MAX;
@@ -58,13 +61,15 @@ impl Receivers {
         let (sender, notices): (_, Receiver<Notice>) = channel();
         let tell = self.tell.clone();
         let run = move || {
+            let mut trouble = Trouble::default();
             while let Ok(notice) = notices.recv() {
                 let outcome = post(&notice);
                 match &outcome {
+                    Outcome::Delivered if trouble.heals() => log::info!("receiver {}: works again", notice.receiver),
                     Outcome::Delivered => log::debug!("receiver {}: notice delivered", notice.receiver),
-                    Outcome::Retry { reason, .. } => {
-                        log::warn!("receiver {}: {reason}, it is tried again", notice.receiver)
-                    }
+                    Outcome::Retry { reason, .. } => trouble.fails(boottime(), reason, || {
+                        log::warn!("receiver {}: {reason}, it is tried again", notice.receiver);
+                    }),
                     Outcome::Refused { reason } => {
                         log::error!("receiver {}: refused the notice: {reason}", notice.receiver)
                     }
@@ -72,7 +77,7 @@ impl Receivers {
                 tell(notice.id, outcome);
             }
         };
-        std::thread::Builder::new().name(format!("to {receiver}")).stack_size(STACK_BYTES).spawn(run)?;
+        std::thread::Builder::new().name(thread_name("to", receiver)).stack_size(STACK_BYTES).spawn(run)?;
         Ok(sender)
     }
 }

@@ -127,6 +127,9 @@ pub struct Web {
 impl Web {
     /// Answers a request. May compute and read flash; never waits for another host.
     pub fn answer(&self, request: &Request) -> Answer {
+        if request.is_stopped() {
+            return Answer::text(503, "nobody waits for the answer any more\n");
+        }
         let reading = matches!(request.method.as_str(), "GET" | "HEAD");
         let posting = request.method == "POST";
         match request.path.as_str() {

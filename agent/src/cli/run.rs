@@ -5,11 +5,12 @@
 //! running.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
 use log::LevelFilter;
 use model::Clock;
-use promql::Engine;
+use promql::{Engine, Limits};
 
 use super::args::{Arguments, Next, unknown};
 use super::{Failure, VERSION, help};
@@ -26,10 +27,17 @@ use crate::os::clock::{SystemClock, boottime, monotonic_ns};
 use crate::os::service::Service;
 use crate::receivers::Receivers;
 use crate::rules_thread::RulesThread;
+use crate::upstream;
 use crate::web::Web;
 use crate::{about, gpio};
 
 const FLAGS: [&str; 6] = ["config.file", "storage.path", "web.listen-address", "log.level", "log.format", "help"];
+
+/// The most samples a query may hold: 16 bytes each, so that two queries and a rule fit a board with 512 MiB beside
+/// everything else. The peer's 50 million would be 800 MB.
+const QUERY_SAMPLES_MAX: u64 = 2_000_000;
+/// The most series a query may hold, for the same reason.
+const QUERY_SERIES_MAX: u64 = 100_000;
 
 /// What the command line says.
 #[derive(Debug, Default)]
@@ -120,7 +128,8 @@ fn start(flags: Flags, config: Config, loaded: Loaded) -> Result<(), Failure> {
 
     let (line, messages) = Line::new();
     let reader = Arc::new(RwLock::new(store.reader()));
-    let engine = || Engine { lookback_ms: config.query.lookback_ms as i64, ..Engine::default() };
+    let limits = Limits { samples_max: QUERY_SAMPLES_MAX, series_max: QUERY_SERIES_MAX, ..Limits::default() };
+    let engine = || Engine { limits, lookback_ms: config.query.lookback_ms as i64, ..Engine::default() };
     let thread = |error: std::io::Error| fault(format!("starting a thread: {error}"));
     let disk = match file {
         Some(file) => {
@@ -149,7 +158,7 @@ fn start(flags: Flags, config: Config, loaded: Loaded) -> Result<(), Failure> {
     };
 
     let setup = believed::setup(&config, loaded.rules, loaded.notify, port);
-    let upstreams = believed::upstreams(
+    let new_upstreams = believed::upstreams(
         &config,
         &Surroundings {
             reader: reader.clone(),
@@ -161,6 +170,8 @@ fn start(flags: Flags, config: Config, loaded: Loaded) -> Result<(), Failure> {
         },
     )
     .map_err(fault)?;
+    let mut upstreams = Vec::new();
+    upstream::replace(&mut upstreams, new_upstreams);
     let web = Arc::new(Web {
         house: Box::new(WebHouse { line: line.clone(), collect: collect.clone() }),
         reader: reader.clone(),
@@ -191,7 +202,8 @@ fn start(flags: Flags, config: Config, loaded: Loaded) -> Result<(), Failure> {
     let service = Service::from_env();
     say_hello(&flags, path.as_deref(), port, days);
 
-    let reload = reloader(flags.config_file.clone(), port, web.clone());
+    let query_ms_max = Arc::new(AtomicU64::new(config.query.timeout_ms));
+    let reload = reloader(flags.config_file.clone(), port, web.clone(), query_ms_max.clone());
     let running = Running {
         core,
         clock,
@@ -210,24 +222,32 @@ fn start(flags: Flags, config: Config, loaded: Loaded) -> Result<(), Failure> {
         attempts,
         start_upstreams: starter(config, port),
     };
-    serve(listener, web, &line).map_err(thread)?;
+    serve(listener, web, query_ms_max, &line).map_err(thread)?;
     line.set_ready();
     running.service.ready("serving");
     match running.run(&messages, reload) {
         true => Ok(()),
-        false => Err(fault("stopped before everything was on the medium: what is missing is in the tail".to_owned())),
+        false => Err(fault(
+            "stopped before everything was on the medium: what is missing is in the tail, where there is one"
+                .to_owned(),
+        )),
     }
 }
 
 /// Serves on a thread of its own.
-fn serve(listener: std::net::TcpListener, web: Arc<Web>, line: &Line) -> std::io::Result<()> {
+fn serve(
+    listener: std::net::TcpListener,
+    web: Arc<Web>,
+    query_ms_max: Arc<AtomicU64>,
+    line: &Line,
+) -> std::io::Result<()> {
     let line = line.clone();
     let signal = Box::new(move |signal| match signal {
         Signal::Reload => line.send(Message::Reload(None)),
         Signal::Stop => line.send(Message::Stop),
     });
     std::thread::Builder::new().name("io".to_owned()).stack_size(512 << 10).spawn(move || {
-        if let Err(error) = io::serve(listener, web, signal) {
+        if let Err(error) = io::serve(listener, web, query_ms_max, signal) {
             log::error!("serving HTTP: {error}");
         }
     })?;
@@ -235,7 +255,7 @@ fn serve(listener: std::net::TcpListener, web: Arc<Web>, line: &Line) -> std::io
 }
 
 /// Returns what reads the configuration again: all of it takes effect, or nothing.
-fn reloader(file: Option<PathBuf>, port: u16, web: Arc<Web>) -> Reload {
+fn reloader(file: Option<PathBuf>, port: u16, web: Arc<Web>, query_ms_max: Arc<AtomicU64>) -> Reload {
     Box::new(move |running: &mut Running| {
         let mut loaded = believed::load(file.as_deref());
         for warning in loaded.warnings.iter() {
@@ -252,9 +272,11 @@ fn reloader(file: Option<PathBuf>, port: u16, web: Arc<Web>) -> Reload {
             instance: setup.instance.clone(),
             saved: &|cell| running.core.store.cell(cell),
         };
-        // The old ones end after the frame they are at; a frame in doubt is saved and sent again by the new ones.
+        // The last step that may fail: nothing has begun yet. The old ones end after the frame they are at, and the
+        // new ones go on from there.
         let upstreams = believed::upstreams(&config, &around)?;
-        running.upstreams = upstreams;
+        upstream::replace(&mut running.upstreams, upstreams);
+        query_ms_max.store(config.query.timeout_ms, Ordering::Relaxed);
         running.start_upstreams = starter(config.clone(), port);
         running.about.interval_ms = believed::interval_ms(&config);
         running.collect.ask(Ask::Change(Box::new(lane), believed::interval_ms(&config)));

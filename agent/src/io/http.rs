@@ -1,13 +1,16 @@
 //! HTTP/1.1 in: connections are bounded in number, time and bytes, then handed to `web` as plain values.
 //!
 //! hyper keeps the rules of the wire (keep-alive, chunked bodies, smuggling). What is ours: how many connections
-//! there may be, how long a header or a body may take, how large a body may be, and that a client that goes away
-//! stops the query it asked for.
+//! there may be, how long a header, a body or a stalled answer may take, how large a body may be, how many answers
+//! are computed at a time, and that a client that goes away, or a query that takes too long, is stopped.
+//!
+//! When every place is taken and one more wants in, connections that are idle are closed at once and those that
+//! dawdle soon after, so that a crowd of slow clients delays the others by seconds and never shuts them out.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, Limited};
@@ -15,57 +18,171 @@ use hyper::body::{Bytes, Incoming};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::sync::Semaphore;
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use crate::web::{Answer, Request, Web};
+use super::REQUESTS_COMPUTED_MAX;
+use super::patient::Patient;
+use crate::os::clock::boottime;
+use crate::trouble::Trouble;
+use crate::web::{Answer, Request, Web, api};
 
-/// The most connections at a time; the next one waits in the kernel's queue.
+/// The most connections that are served at a time; the next one waits for a place.
 const CONNECTIONS_MAX: usize = 64;
+/// How long a connection may still dawdle once others wait for its place.
+const HURRY_SECONDS_MAX: u64 = 5;
+/// How long the peer may take not a byte of an answer.
+const STALL_SECONDS_MAX: u64 = 30;
 /// How long the header of a request may take, keep-alive included.
 const HEADER_SECONDS_MAX: u64 = 60;
 /// How long a body may take.
 const BODY_SECONDS_MAX: u64 = 30;
-/// The largest body that is read, in bytes.
-const BODY_BYTES_MAX: usize = 1 << 20;
+/// The largest body that is read, in bytes: a form with a query, which may be as large as one in a GET.
+const BODY_BYTES_MAX: usize = HEADER_BYTES_MAX;
 /// The largest header block that is read, in bytes; a query in a GET must fit.
 const HEADER_BYTES_MAX: usize = 128 << 10;
 
-/// Accepts connections for ever.
-pub(super) async fn accept(listener: tokio::net::TcpListener, web: Arc<Web>) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    loop {
-        let Ok(permit) = room.clone().acquire_owned().await else { return };
-        match listener.accept().await {
-            Ok((stream, peer)) => {
-                let web = web.clone();
-                let _ = stream.set_nodelay(true);
-                tokio::spawn(async move {
-                    serve(TokioIo::new(stream), peer.ip(), web).await;
-                    drop(permit);
-                });
-            }
-            Err(error) => {
-                // Out of descriptors, most likely: the connections there are will end.
-                log::warn!("accepting a connection: {error}");
-                tokio::time::sleep(Duration::from_millis(100)).await;
+/// What all connections share.
+pub(super) struct Server {
+    web: Arc<Web>,
+    /// How long a query may take, in milliseconds; a reload may change it.
+    query_ms_max: Arc<AtomicU64>,
+    /// Places for answers that are being computed.
+    computing: Arc<Semaphore>,
+    /// Told when somebody waits for a place among the connections.
+    crowded: Notify,
+}
+
+impl Server {
+    /// Returns what serves these answers.
+    pub(super) fn new(web: Arc<Web>, query_ms_max: Arc<AtomicU64>) -> Arc<Server> {
+        let computing = Arc::new(Semaphore::new(REQUESTS_COMPUTED_MAX));
+        Arc::new(Server { web, query_ms_max, computing, crowded: Notify::new() })
+    }
+
+    /// Accepts connections for ever.
+    pub(super) async fn accept(self: Arc<Server>, listener: tokio::net::TcpListener) {
+        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let mut trouble = Trouble::default();
+        loop {
+            match listener.accept().await {
+                Ok((stream, peer)) => {
+                    trouble.heals();
+                    let Some(place) = self.place(&places).await else { return };
+                    let server = self.clone();
+                    let _ = stream.set_nodelay(true);
+                    tokio::spawn(async move {
+                        server.serve(stream, peer.ip()).await;
+                        drop(place);
+                    });
+                }
+                Err(error) => {
+                    // Out of descriptors, most likely: the connections there are will end.
+                    trouble.fails(boottime(), &error.to_string(), || log::warn!("accepting a connection: {error}"));
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
             }
         }
     }
-}
 
-async fn serve(io: TokioIo<tokio::net::TcpStream>, peer: IpAddr, web: Arc<Web>) {
-    let service = service_fn(move |request| {
-        let web = web.clone();
-        async move { Ok::<_, Infallible>(answer(request, peer, web).await) }
-    });
-    let served = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_secs(HEADER_SECONDS_MAX))
-        .max_buf_size(HEADER_BYTES_MAX)
-        .serve_connection(io, service)
-        .await;
-    if let Err(error) = served {
-        log::debug!("connection from {peer}: {error}");
+    /// Waits for a place, and asks those who have one to make room.
+    async fn place(&self, places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+        if let Ok(place) = places.clone().try_acquire_owned() {
+            return Some(place);
+        }
+        loop {
+            self.crowded.notify_waiters();
+            // Asked again, because a connection that was just being served did not hear it.
+            match tokio::time::timeout(Duration::from_millis(200), places.clone().acquire_owned()).await {
+                Ok(place) => return place.ok(),
+                Err(_) => continue,
+            }
+        }
+    }
+
+    async fn serve(self: Arc<Server>, stream: TcpStream, peer: IpAddr) {
+        let computing = Arc::new(AtomicBool::new(false));
+        let (server, busy) = (self.clone(), computing.clone());
+        let service = service_fn(move |request| {
+            let (server, busy) = (server.clone(), busy.clone());
+            async move {
+                let answer = server.answer(request, peer, &busy).await;
+                busy.store(false, Ordering::Relaxed);
+                Ok::<_, Infallible>(answer)
+            }
+        });
+        let stream = Patient::new(stream, Duration::from_secs(STALL_SECONDS_MAX));
+        let connection = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(Duration::from_secs(HEADER_SECONDS_MAX))
+            .max_buf_size(HEADER_BYTES_MAX)
+            .serve_connection(TokioIo::new(stream), service);
+        let mut connection = std::pin::pin!(connection);
+        let served = tokio::select! {
+            served = connection.as_mut() => served,
+            () = self.crowded.notified() => {
+                connection.as_mut().graceful_shutdown();
+                loop {
+                    match tokio::time::timeout(Duration::from_secs(HURRY_SECONDS_MAX), connection.as_mut()).await {
+                        Ok(served) => break served,
+                        Err(_) if computing.load(Ordering::Relaxed) => {}
+                        Err(_) => return log::debug!("connection from {peer}: too slow while others wait"),
+                    }
+                }
+            }
+        };
+        if let Err(error) = served {
+            log::debug!("connection from {peer}: {error}");
+        }
+    }
+
+    /// Answers a request; `busy` is set once it is our turn and not the client's.
+    async fn answer(
+        &self,
+        request: hyper::Request<Incoming>,
+        peer: IpAddr,
+        busy: &AtomicBool,
+    ) -> hyper::Response<Full<Bytes>> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let _guard = StopOnDrop(stop.clone());
+        let request = read(request, peer, stop.clone()).await;
+        busy.store(true, Ordering::Relaxed);
+        response(match request {
+            Err(refusal) => refusal,
+            Ok(request) if request.path == "/metrics" => metrics(&self.web, &request).await,
+            // Health is asked most when the machine is busiest: it waits for nobody.
+            Ok(request) if matches!(request.path.as_str(), "/-/healthy" | "/-/ready") => self.web.answer(&request),
+            Ok(request) => self.compute(request, stop).await,
+        })
+    }
+
+    /// Computes an answer beside this thread. Waiting for a turn counts as time the query takes, as with the peer.
+    async fn compute(&self, request: Request, stop: Arc<AtomicBool>) -> Answer {
+        let limit = Duration::from_millis(self.query_ms_max.load(Ordering::Relaxed));
+        let mut late = std::pin::pin!(tokio::time::sleep(limit));
+        let turn = tokio::select! {
+            turn = self.computing.clone().acquire_owned() => turn,
+            () = late.as_mut() => return api::timed_out("query queue"),
+        };
+        let web = self.web.clone();
+        // The turn goes along: it ends with the work, even when the client has gone away.
+        let mut computed = tokio::task::spawn_blocking(move || {
+            let answer = web.answer(&request);
+            drop(turn);
+            answer
+        });
+        let (computed, is_late) = tokio::select! {
+            computed = &mut computed => (computed, false),
+            () = late => {
+                stop.store(true, Ordering::Relaxed);
+                (computed.await, true)
+            }
+        };
+        match computed {
+            Ok(answer) if is_late && answer.status == 503 => api::timed_out("expression evaluation"),
+            Ok(answer) => answer,
+            Err(_) => Answer::text(500, "the request could not be computed\n"),
+        }
     }
 }
 
@@ -76,22 +193,6 @@ impl Drop for StopOnDrop {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
-}
-
-async fn answer(request: hyper::Request<Incoming>, peer: IpAddr, web: Arc<Web>) -> hyper::Response<Full<Bytes>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let _guard = StopOnDrop(stop.clone());
-    let answer = match read(request, peer, stop).await {
-        Err(refusal) => refusal,
-        Ok(request) if request.path == "/metrics" => metrics(&web, &request).await,
-        // Health is asked most when the machine is busiest: it waits for nobody.
-        Ok(request) if request.path.starts_with("/-/") => web.answer(&request),
-        Ok(request) => match tokio::task::spawn_blocking(move || web.answer(&request)).await {
-            Ok(answer) => answer,
-            Err(_) => Answer::text(500, "the request could not be computed\n"),
-        },
-    };
-    response(answer)
 }
 
 async fn metrics(web: &Arc<Web>, request: &Request) -> Answer {

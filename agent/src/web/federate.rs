@@ -56,6 +56,10 @@ fn newest(
     // A series may be selected twice; the packed labels are the key because comparing them is one pass over memory.
     let mut found: HashMap<Labels, FederateRow> = HashMap::new();
     for matchers in selectors {
+        // Asked here too: a selector that finds nothing asks nobody, and there may be a thousand.
+        if stop() {
+            return Err(SelectError::Stopped);
+        }
         reader.select(matchers, range, &mut |labels, samples| {
             if let Some((at, value)) = last(&samples).filter(|(_, value)| !value.is_stale()) {
                 found.insert(labels.clone(), FederateRow { labels: labels.clone(), value, at });
