@@ -3,10 +3,13 @@
 //! rumqttc keeps the protocol; our cursor over the ring is in front of it, so its own queue holds one message at
 //! most and nothing is lost with it. A connection that fails is thrown away whole, because rumqttc would otherwise
 //! send its pending message again by itself beside ours. The answer that counts is the broker's PUBACK.
+//!
+//! Between messages nobody serves the connection, so it sends no pings: one that was silent for longer than its
+//! keep-alive is taken for closed, which by then it is or soon will be, and a new one is made instead of an error.
 
 use std::time::Duration;
 
-use model::Outcome;
+use model::{Mono, Outcome};
 use rumqttc::{Client, Connection, Event, MqttOptions, Packet, QoS, RecvTimeoutError};
 
 use crate::os::clock::boottime;
@@ -37,22 +40,26 @@ pub struct Broker {
 pub struct Publisher {
     broker: Broker,
     session: Option<(Client, Connection)>,
+    used: Mono,
 }
 
 impl Publisher {
     /// Returns a publisher; it connects when there is something to publish.
     pub fn new(broker: Broker) -> Publisher {
-        Publisher { broker, session: None }
+        Publisher { broker, session: None, used: boottime() }
     }
 
     /// Publishes one message and waits for its acknowledgement.
     pub fn publish(&mut self, payload: &[u8]) -> Outcome {
-        let (client, mut connection) = self.session.take().unwrap_or_else(|| self.connect());
+        let is_stale = boottime() >= self.used.plus_ms(self.broker.keep_alive.as_millis() as u64);
+        let session = self.session.take().filter(|_| !is_stale);
+        let (client, mut connection) = session.unwrap_or_else(|| self.connect());
         if let Err(error) = client.try_publish(&self.broker.topic, QoS::AtLeastOnce, false, payload) {
             return Outcome::Retry { reason: format!("queueing the message: {error}"), after_ms: None };
         }
         match wait_for_ack(&mut connection) {
             Ok(()) => {
+                self.used = boottime();
                 self.session = Some((client, connection));
                 Outcome::Delivered
             }
