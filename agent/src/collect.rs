@@ -236,3 +236,23 @@ impl Worker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A collector that hangs must not let requests for `/metrics` pile up for as long as it hangs.
+    #[test]
+    fn those_who_wait_for_a_reader_that_hangs_are_bounded() {
+        let (asks, asked) = channel();
+        let collect = Collect { asks, readers: Arc::default() };
+        for _ in 0..1_000 {
+            collect.ask_metrics(Box::new(|_| {}));
+        }
+        let waiting: Vec<Ask> = asked.try_iter().collect();
+        assert_eq!(waiting.len(), READERS_MAX);
+        drop(waiting);
+        collect.ask_metrics(Box::new(|_| {}));
+        assert_eq!(asked.try_iter().count(), 1, "a place was given back");
+    }
+}

@@ -249,3 +249,6 @@ fn response(answer: Answer) -> hyper::Response<Full<Bytes>> {
     }
     response
 }
+
+#[cfg(test)]
+mod tests;
