@@ -12,7 +12,7 @@ use std::sync::PoisonError;
 use model::{Outbox, RowId, Sample, SelectError, Tail, TailRow, UnixMs, Value};
 
 use crate::codec::{ColumnReader, Item};
-use crate::epochs::{Dated, Epochs};
+use crate::epochs::{Dated, Epoch, Epochs};
 use crate::histogram;
 use crate::index::Which;
 use crate::reader::{Reader, Source, View};
@@ -193,13 +193,30 @@ fn rows_between(openings: &[(u32, u64)], after: RowId, next: RowId) -> u64 {
     rest.map_or(0, |(_, end)| end.saturating_sub(after.n + 1)) + between.map(|(_, end)| end).sum::<u64>() + next.n
 }
 
-/// Returns the blocks that may have rows behind this one, oldest first.
+/// Returns the blocks that may have rows behind this one, oldest first. A block may have no rows at all.
 fn blocks_after(state: &State, after: RowId) -> Vec<u64> {
-    let from = state.ring.blocks.partition_point(|block| block.rows == 0 || block.end <= after);
-    let sealed = state.ring.blocks.range(from..).filter(|block| block.rows > 0).map(|block| block.number);
+    let sealed = state.ring.blocks.iter().rev().filter(|block| block.rows > 0);
+    let mut numbers: Vec<u64> = sealed.take_while(|block| block.end > after).map(|block| block.number).collect();
+    numbers.reverse();
     let heads = [state.frozen.as_ref(), Some(&state.head)].into_iter().flatten();
-    let heads = heads.filter(|head| head.newest().is_some_and(|newest| newest > after)).map(|head| head.block);
-    sealed.chain(heads).collect()
+    numbers.extend(heads.filter(|head| head.newest().is_some_and(|newest| newest > after)).map(|head| head.block));
+    numbers
+}
+
+/// Returns whether rows of an epoch wait for a date. One that the table has forgotten is over, and keeps its place.
+fn waits(epochs: &Epochs, number: u32, sealed: Option<&Epoch>) -> bool {
+    match epochs.get(number) {
+        Some(epoch) => epoch.dated == Dated::No,
+        None => sealed.is_none() || epochs.all().first().is_none_or(|oldest| oldest.number <= number),
+    }
+}
+
+/// Counts what is gone between the place reached and this row, and goes on behind it.
+fn pass_by(openings: &[(u32, u64)], last: RowId, out: &mut Tail) {
+    if out.until < last {
+        out.overwritten += rows_between(openings, out.until, last.plus(1));
+        out.until = last;
+    }
 }
 
 impl Outbox for Reader {
@@ -228,11 +245,15 @@ impl Outbox for Reader {
                 if first.n >= last.n {
                     continue;
                 }
-                if first > limit || out.rows.len() >= rows_max {
+                if out.rows.len() >= rows_max {
+                    return Ok(());
+                }
+                if first > limit {
+                    pass_by(&openings, limit, out);
                     return Ok(());
                 }
                 let gap = rows_between(&openings, out.until, first);
-                if epochs.get(span.epoch).or(sealed.as_ref()).is_none_or(|epoch| epoch.dated == Dated::No) {
+                if waits(&epochs, span.epoch, sealed.as_ref()) {
                     out.undated = true;
                     return Ok(());
                 }
@@ -258,6 +279,9 @@ impl Outbox for Reader {
                 out.rows.extend(slots.into_iter().flatten());
                 out.until = RowId { opening: first.opening, n: stop - 1 };
             }
+        }
+        if out.rows.len() < rows_max {
+            pass_by(&openings, limit, out);
         }
         Ok(())
     }
