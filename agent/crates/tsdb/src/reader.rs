@@ -61,7 +61,7 @@ impl<'a> Source<'a> {
         Source { shared, pages, damaged: Vec::new() }
     }
 
-    /// Describes a sealed block, or the open or frozen one; `None` when it is neither any more.
+    /// Describes a sealed block, or the open or frozen one; `None` when it is damaged.
     pub fn view(&mut self, number: u64) -> Result<Option<View>, SelectError> {
         let state = self.shared.read();
         let heads = [Some(&state.head), state.frozen.as_ref()];
@@ -70,16 +70,26 @@ impl<'a> Source<'a> {
             let index = BlockIndex::of(head, &|epoch| epochs.get(epoch).copied());
             return Ok(Some(View { number, start: None, index }));
         }
-        let Some(start) = state.ring.get(number).map(|block| block.start) else { return Ok(None) };
+        let start = state.ring.get(number).map(|block| block.start).ok_or(SelectError::Overwritten)?;
         drop(state);
         match self.load(number, start) {
             Ok(index) => Ok(Some(View { number, start: Some(start), index })),
-            Err(Fault::Overwritten) => Err(SelectError::Overwritten),
-            Err(Fault::Damaged) => {
-                self.damaged.push((number, 0));
+            Err(fault) => {
+                self.judge(fault, number, start, 0)?;
                 Ok(None)
             }
         }
+    }
+
+    /// Notes a damaged page. One of a block that has left the ring meanwhile may have been half written when it was
+    /// read, so that is no damage.
+    fn judge(&mut self, fault: Fault, number: u64, start: u32, page: u32) -> Result<(), SelectError> {
+        let there = self.shared.read().ring.get(number).is_some_and(|block| block.start == start);
+        if matches!(fault, Fault::Overwritten) || !there {
+            return Err(SelectError::Overwritten);
+        }
+        self.damaged.push((number, page));
+        Ok(())
     }
 
     fn load(&mut self, number: u64, start: u32) -> Result<BlockIndex, Fault> {
@@ -110,16 +120,11 @@ impl<'a> Source<'a> {
         let place = view.index.place(which);
         let (Some(start), Some(pages)) = (view.start, self.pages.as_mut()) else { return Ok(()) };
         let from = (from as u32).min(place.len);
-        let result = pages.bytes(view.number, start, place.offset + from, place.len - from, out);
-        match result {
-            Err(Fault::Overwritten) => Err(SelectError::Overwritten),
-            Err(Fault::Damaged) => {
-                let at = (place.offset as usize + from as usize + out.len()) / crate::layout::BLOB_PAYLOAD;
-                self.damaged.push((view.number, at as u32));
-                Ok(())
-            }
-            Ok(()) => Ok(()),
-        }
+        let Err(fault) = pages.bytes(view.number, start, place.offset + from, place.len - from, out) else {
+            return Ok(());
+        };
+        let page = (place.offset as usize + from as usize + out.len()) / crate::layout::BLOB_PAYLOAD;
+        self.judge(fault, view.number, start, page as u32)
     }
 
     /// Decodes when each row of a source was read, and which shape it has.
