@@ -350,7 +350,7 @@ impl Running {
         status.ring.bytes_used = stats.used_bytes;
         status.ring.series = stats.series;
         status.ring.oldest = stats.oldest;
-        status.ring.days = stats.days;
+        status.ring.days = Some(days_held(&stats, status.ring.days.unwrap_or(f64::NAN)));
         status.upstreams = self.upstreams.iter().map(Upstream::state).map(|state| state.shown()).collect();
         status.upstreams.extend(crate::core::own::receivers_shown(self.core.receivers()));
         status
@@ -372,6 +372,17 @@ const SAMPLE_BYTES_GUESS: f64 = 1.5;
 pub fn days_guessed(file_bytes: u64, rows: usize, interval_ms: u64) -> f64 {
     let rows_per_day = rows.max(1) as f64 * 86_400_000.0 / interval_ms as f64;
     file_bytes as f64 / (rows_per_day * SAMPLE_BYTES_GUESS)
+}
+
+/// How much history a measured rate needs: the first minutes are mostly dictionaries. Milliseconds.
+const MEASURED_MS_MIN: i64 = 3_600_000;
+
+/// Returns how many days the data file holds: at the rate of its history where that is long enough, else as guessed.
+pub fn days_held(stats: &tsdb::Stats, guess: f64) -> f64 {
+    match (stats.oldest, stats.newest, stats.days) {
+        (Some(oldest), Some(newest), Some(days)) if newest.0 - oldest.0 >= MEASURED_MS_MIN => days,
+        _ => guess,
+    }
 }
 
 /// Returns days as a person says them.

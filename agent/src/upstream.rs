@@ -192,8 +192,10 @@ fn run(
 
 /// Drives the uplink until it is told to end, and returns its state.
 fn drive(mut uplink: Box<dyn SavedUplink>, mut parts: Parts, woken: &Receiver<Wake>, shown: &Mutex<Stats>) -> Vec<u8> {
+    // One clone for the driver's life: it remembers where it was, so that each row is decoded once. Another store has
+    // another driver.
+    let reader = parts.reader.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
     loop {
-        let reader = parts.reader.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
         let frame = uplink.poll(parts.clock.now(), &reader);
         *lock(shown) = uplink.stats();
         let goes_on = match frame {

@@ -19,7 +19,7 @@ use crate::collect::{Ask, Collect};
 use crate::config::{Config, ListenAddress, Loaded};
 use crate::core::{Core, Event};
 use crate::disk::DiskThread;
-use crate::house::{Line, Message, Reload, Running, StartUpstreams, WebHouse, days_guessed, days_in_words};
+use crate::house::{Line, Message, Reload, Running, StartUpstreams, WebHouse, days_guessed, days_held, days_in_words};
 use crate::io::{self, signals::Signal};
 use crate::logging::{self, Format};
 use crate::medium::{self, Medium, retry::Retry};
@@ -124,7 +124,8 @@ fn start(flags: Flags, config: Config, loaded: Loaded) -> Result<(), Failure> {
 
     let rows = lane.collect(&mut monotonic_ns).rows().len();
     let stats = store.stats();
-    let days = stats.days.unwrap_or_else(|| days_guessed(stats.file_bytes, rows, believed::interval_ms(&config)));
+    let guess = days_guessed(stats.file_bytes, rows, believed::interval_ms(&config));
+    let days = days_held(&stats, guess);
 
     let (line, messages) = Line::new();
     let reader = Arc::new(RwLock::new(store.reader()));
@@ -182,6 +183,7 @@ fn start(flags: Flags, config: Config, loaded: Loaded) -> Result<(), Failure> {
 
     let mut about = about::this_board(&config.collect.paths);
     about.interval_ms = believed::interval_ms(&config);
+    about.ring.days = Some(guess);
     about.ring.path = path.as_deref().map_or(String::new(), |path| path.display().to_string());
     about.ring.trouble = trouble;
     let attempts = match path {
@@ -203,7 +205,7 @@ fn start(flags: Flags, config: Config, loaded: Loaded) -> Result<(), Failure> {
     say_hello(&flags, path.as_deref(), port, days);
 
     let query_ms_max = Arc::new(AtomicU64::new(config.query.timeout_ms));
-    let reload = reloader(flags.config_file.clone(), port, web.clone(), query_ms_max.clone());
+    let reload = reloader(flags.config_file.clone(), port, web.clone(), query_ms_max.clone(), config.clone());
     let running = Running {
         core,
         clock,
@@ -255,7 +257,9 @@ fn serve(
 }
 
 /// Returns what reads the configuration again: all of it takes effect, or nothing.
-fn reloader(file: Option<PathBuf>, port: u16, web: Arc<Web>, query_ms_max: Arc<AtomicU64>) -> Reload {
+///
+/// What cannot change while we run is compared with what we run with, and said.
+fn reloader(file: Option<PathBuf>, port: u16, web: Arc<Web>, query_ms_max: Arc<AtomicU64>, in_force: Config) -> Reload {
     Box::new(move |running: &mut Running| {
         let mut loaded = believed::load(file.as_deref());
         for warning in loaded.warnings.iter() {
@@ -282,8 +286,25 @@ fn reloader(file: Option<PathBuf>, port: u16, web: Arc<Web>, query_ms_max: Arc<A
         running.collect.ask(Ask::Change(Box::new(lane), believed::interval_ms(&config)));
         *web.external_labels.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = setup.external_labels.clone();
         running.line.event(Event::Changed(Box::new(setup)));
+        for key in waiting_for_a_start(&in_force, &config) {
+            log::warn!("{key} has changed: that takes effect at the next start");
+        }
         Ok(())
     })
+}
+
+/// Returns the keys whose values differ and only count at a start.
+fn waiting_for_a_start(old: &Config, new: &Config) -> Vec<&'static str> {
+    [
+        ("storage", old.storage != new.storage),
+        ("gpio", old.gpio != new.gpio),
+        ("clock", old.clock != new.clock),
+        ("web.listen_address", old.web.listen_address != new.web.listen_address),
+        ("query.lookback_delta", old.query.lookback_ms != new.query.lookback_ms),
+    ]
+    .into_iter()
+    .filter_map(|(key, differs)| differs.then_some(key))
+    .collect()
 }
 
 /// Returns what starts the upstreams of this configuration anew.
