@@ -11,6 +11,7 @@ use std::collections::HashSet;
 use model::labels::{PackedIter, push_packed};
 use model::{Batch, Labels, Row, RowRange, Value};
 
+use crate::head::shape::Shape;
 use crate::head::{Head, Input, InputValue};
 use crate::histogram;
 use crate::series::Index;
@@ -207,7 +208,7 @@ impl SourceCache {
         self.extra = extra.clone();
         (self.block, self.source, self.columns) = (head.block, source, columns.len());
         if !columns.is_empty() {
-            self.shape = head.shape(source, &columns, out);
+            self.shape = head.shape(source, Shape::of(&columns), out);
         }
         found
     }

@@ -14,7 +14,7 @@
 //! 0xf9 len b...          a native histogram (`histogram.rs`)
 //! ```
 
-use crate::wire::{Take, put_block, put_varint, put_zigzag, unzigzag, zigzag};
+use crate::wire::{Take, put_block, put_zigzag, unzigzag, zigzag};
 
 /// The first token of a run of values as predicted.
 pub(crate) const RUN: u8 = 0xc0;
@@ -362,35 +362,6 @@ impl ColumnReader {
             (self.used, self.at) = (0, self.at + 1);
         }
     }
-}
-
-/// Writes how often a shape's columns follow each other: pairs of (first, count).
-pub(crate) fn put_runs(out: &mut Vec<u8>, columns: &[u32]) {
-    put_varint(out, columns.len() as u64);
-    let (mut at, mut expected) = (0, 0i64);
-    while at < columns.len() {
-        let first = columns[at];
-        let count = columns[at..].iter().zip(first..).take_while(|(a, b)| **a == *b).count();
-        put_zigzag(out, i64::from(first) - expected);
-        put_varint(out, count as u64);
-        at += count;
-        expected = i64::from(first) + count as i64;
-    }
-}
-
-/// Reads what [`put_runs`] wrote; every column is below `columns`, and there are at most as many as that.
-pub(crate) fn take_runs(take: &mut Take<'_>, columns: u32) -> Option<Vec<u32>> {
-    let total = usize::try_from(take.varint()?).ok().filter(|total| *total <= columns as usize)?;
-    let mut out = Vec::with_capacity(total);
-    let mut expected = 0i64;
-    while out.len() < total {
-        let first = u32::try_from(expected.checked_add(take.zigzag()?)?).ok()?;
-        let count = take.varint32().filter(|count| *count > 0 && out.len() + *count as usize <= total)?;
-        let end = first.checked_add(count).filter(|end| *end <= columns)?;
-        out.extend(first..end);
-        expected = i64::from(end);
-    }
-    Some(out)
 }
 
 #[cfg(test)]

@@ -7,13 +7,16 @@
 //!
 //! The head knows nothing of pages, disks or clocks. `index.rs` describes it to readers as if it were a sealed block.
 
+pub(crate) mod shape;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use model::{Histogram, RowId};
 
 use crate::arena::{Arena, Stream};
-use crate::codec::{Item, State, put_runs, take_runs};
+use crate::codec::{Item, State};
+use crate::head::shape::Shape;
 use crate::histogram;
 use crate::record::{Kind, put};
 use crate::wire::{Take, put_labels, put_u32, put_u64, put_varint, put_zigzag};
@@ -41,7 +44,7 @@ pub(crate) struct Source {
     /// The first row's number within the block.
     pub base: Ints,
     pub shape: Ints,
-    pub shapes: Vec<Arc<[u32]>>,
+    pub shapes: Vec<Arc<Shape>>,
 }
 
 pub(crate) struct Column {
@@ -136,7 +139,8 @@ impl Head {
     /// Returns about how much memory the block takes.
     pub fn memory_bytes(&self) -> usize {
         let columns = self.columns.len() * (size_of::<Column>() + 40);
-        self.arena.bytes() + self.table.len() + columns + self.shape_bytes * 4
+        let shapes = self.sources.iter().map(|source| source.shapes.len() * 64).sum::<usize>() + self.shape_bytes * 4;
+        self.arena.bytes() + self.table.len() + columns + shapes
     }
 
     /// Returns the id of the newest row.
@@ -219,17 +223,17 @@ impl Head {
     }
 
     /// Returns the place of a source's shape, made when it is new.
-    pub fn shape(&mut self, source: u32, columns: &[u32], out: &mut Vec<u8>) -> u32 {
+    pub fn shape(&mut self, source: u32, wanted: Shape, out: &mut Vec<u8>) -> u32 {
         let shapes = &mut self.sources[source as usize].shapes;
-        if let Some(found) = shapes.iter().position(|shape| **shape == *columns) {
+        if let Some(found) = shapes.iter().position(|shape| **shape == wanted) {
             return found as u32;
         }
         self.payload.clear();
         put_varint(&mut self.payload, u64::from(source));
-        put_runs(&mut self.payload, columns);
+        wanted.put(&mut self.payload);
         put(out, Kind::Shape, &self.payload);
         self.shape_bytes += self.payload.len();
-        shapes.push(columns.into());
+        shapes.push(wanted.into());
         shapes.len() as u32 - 1
     }
 
@@ -249,12 +253,12 @@ impl Head {
         put_varint(payload, u64::from(source));
         put_varint(payload, u64::from(shape));
         put_zigzag(payload, tick.wrapping_sub(row.tick.state.last_int()));
-        let slots = place.iter().map(|at| if columns[*at as usize].times.is_some() { 2 } else { 1 }).sum::<usize>();
+        let slots = place.iter().map(|at| if columns[at as usize].times.is_some() { 2 } else { 1 }).sum::<usize>();
         let (bits, mut slot) = (payload.len(), 0);
         payload.resize(bits + slots.div_ceil(8), 0);
         let mut grown = 0;
         for (at, input) in place.iter().zip(inputs) {
-            let column = &mut columns[*at as usize];
+            let column = &mut columns[at as usize];
             let before = column.values.len();
             token.clear();
             let coded_here = column.put(input, token, coded);
@@ -285,7 +289,7 @@ impl Head {
         }
         row.rows += 1;
         self.stream_bytes += grown;
-        self.rows += place.len() as u32;
+        self.rows += place.len();
         if let Some(span) = self.spans.last_mut() {
             span.tick_min = span.tick_min.min(tick);
             span.tick_max = span.tick_max.max(tick);
@@ -322,8 +326,8 @@ impl Head {
             }
             Kind::Shape => {
                 let source = take.varint32().filter(|source| (*source as usize) < self.sources.len())?;
-                let columns = take_runs(take, self.columns.len() as u32)?;
-                self.shape(source, &columns, out);
+                let wanted = Shape::take(take, self.columns.len() as u32)?;
+                self.shape(source, wanted, out);
             }
             Kind::Row => {
                 self.replay_row(take)?;
@@ -340,13 +344,12 @@ impl Head {
         let row = self.sources.get(source as usize)?;
         let place = row.shapes.get(shape as usize)?.clone();
         let tick = row.tick.state.last_int().wrapping_add(take.zigzag()?);
-        let slots =
-            place.iter().map(|at| if self.columns[*at as usize].times.is_some() { 2 } else { 1 }).sum::<usize>();
+        let slots = place.iter().map(|at| if self.columns[at as usize].times.is_some() { 2 } else { 1 }).sum::<usize>();
         let bits = take.bytes(slots.div_ceil(8))?;
         let mut slot = 0;
-        let mut inputs = Vec::with_capacity(place.len());
+        let mut inputs = Vec::with_capacity(place.len() as usize);
         for at in place.iter() {
-            let column = &self.columns[*at as usize];
+            let column = &self.columns[at as usize];
             let mut state = column.state.clone();
             let value = if take_bit(bits, &mut slot) {
                 match state.take(take)? {

@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use model::RowId;
 
-use crate::codec::{put_runs, take_runs};
 use crate::epochs::Epoch;
+use crate::head::shape::Shape;
 use crate::head::{Head, Span};
 use crate::wire::{Take, put_i64, put_u32, put_u64, put_varint, put_zigzag};
 
@@ -35,7 +35,7 @@ pub(crate) struct SourceIndex {
     pub tick: Place,
     pub base: Place,
     pub shape: Place,
-    pub shapes: Vec<Arc<[u32]>>,
+    pub shapes: Vec<Arc<Shape>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +54,8 @@ pub(crate) struct BlockIndex {
     pub sources: Vec<SourceIndex>,
     pub columns: Vec<ColumnIndex>,
     pub rows: u32,
+    /// The numbers of the columns that are left, where a reader dropped those it does not need.
+    kept: Option<Vec<u32>>,
 }
 
 /// One of a block's streams.
@@ -73,9 +75,24 @@ impl BlockIndex {
             Which::Tick(source) => self.sources[source as usize].tick,
             Which::Base(source) => self.sources[source as usize].base,
             Which::Shape(source) => self.sources[source as usize].shape,
-            Which::Values(column) => self.columns[column as usize].values,
-            Which::Times(column) => self.columns[column as usize].times.unwrap_or_default(),
+            Which::Values(column) => self.column(column).values,
+            Which::Times(column) => self.column(column).times.unwrap_or_default(),
         }
+    }
+
+    /// Returns a column by its number in the block.
+    pub fn column(&self, column: u32) -> ColumnIndex {
+        let at = match &self.kept {
+            Some(kept) => kept.binary_search(&column).expect("a column that was kept"),
+            None => column as usize,
+        };
+        self.columns[at]
+    }
+
+    /// Drops all columns but these, which are ascending: a query over years looks at many blocks and a few columns.
+    pub fn keep_columns(&mut self, numbers: Vec<u32>) {
+        self.columns = numbers.iter().map(|number| self.column(*number)).collect();
+        self.kept = Some(numbers);
     }
 
     /// Returns the span a row of the block belongs to.
@@ -126,7 +143,7 @@ impl BlockIndex {
         }
         for source in &self.sources {
             put_varint(out, source.shapes.len() as u64);
-            source.shapes.iter().for_each(|shape| put_runs(out, shape));
+            source.shapes.iter().for_each(|shape| shape.put(out));
         }
     }
 
@@ -162,7 +179,7 @@ impl BlockIndex {
         }
         for source in &mut index.sources {
             for _ in 0..take.count()? {
-                source.shapes.push(take_runs(take, index.columns.len() as u32)?.into());
+                source.shapes.push(Shape::take(take, index.columns.len() as u32)?.into());
             }
         }
         Some(index)
@@ -194,6 +211,7 @@ impl BlockIndex {
             sources: head.sources.iter().map(|s| source(s, &mut place)).collect(),
             columns: head.columns.iter().map(|c| column(c, &mut place)).collect(),
             rows: head.rows,
+            kept: None,
         }
     }
 }

@@ -71,7 +71,7 @@ impl Cursor {
             let mut used: Vec<u32> = lines.iter().filter(|l| l.base < to).map(|line| line.shape).collect();
             used.sort_unstable();
             used.dedup();
-            let mut columns: Vec<u32> = used.iter().flat_map(|shape| shapes[*shape as usize].iter().copied()).collect();
+            let mut columns: Vec<u32> = used.iter().flat_map(|shape| shapes[*shape as usize].iter()).collect();
             columns.sort_unstable();
             columns.dedup();
             let ranks: Vec<Vec<u32>> = used
@@ -79,7 +79,7 @@ impl Cursor {
                 .map(|shape| {
                     let mut ranks = vec![NONE; columns.len()];
                     for (column, rank) in shapes[*shape as usize].iter().zip(0..) {
-                        if let Ok(at) = columns.binary_search(column) {
+                        if let Ok(at) = columns.binary_search(&column) {
                             ranks[at] = rank;
                         }
                     }
@@ -99,7 +99,7 @@ impl Cursor {
             }
             let shapes = &view.index.sources[place as usize].shapes;
             let open = &mut self.sources[place as usize].open;
-            open.retain(|line| line.base + shapes[line.shape as usize].len() as u32 > to);
+            open.retain(|line| line.base.saturating_add(shapes[line.shape as usize].len()) > to);
         }
         self.at = to;
         Ok(())

@@ -6,6 +6,7 @@
 //! the columns that go through it, is counted once, and the others are served.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -19,11 +20,14 @@ use crate::epochs::Epochs;
 use crate::histogram;
 use crate::index::{BlockIndex, META_HEAD, Meta, Which};
 use crate::outbox::Cursor;
+use crate::series::matching;
 use crate::store::{Shared, Stats};
 use crate::wire::Take;
 
 /// The most rows of decoded times that a selection keeps at hand.
 const TIMES_KEPT_MAX: usize = 1 << 16;
+/// How many metric names' metadata are copied at a time, so that no visitor runs under the lock.
+const METADATA_COPIED_MAX: usize = 64;
 /// The most damaged pages that are told apart.
 const DAMAGED_MAX: usize = 4_096;
 
@@ -241,6 +245,13 @@ struct Hit {
     column: u32,
 }
 
+/// The series and blocks that a selection is about, as they were at one moment.
+struct Chosen {
+    series: Vec<(u32, Labels)>,
+    blocks: Vec<u64>,
+    epochs: Epochs,
+}
+
 /// What a selection found before it reads any value.
 struct Selection {
     series: Vec<(u32, Labels)>,
@@ -283,7 +294,17 @@ impl Reader {
 
     /// Visits type, help and unit of every metric name, in ascending order.
     pub fn each_metadata(&self, visit: &mut dyn FnMut(&str, &FamilyInfo)) {
-        self.shared.read().small.families.iter().for_each(|(name, family)| visit(name, family));
+        let mut after: Option<String> = None;
+        loop {
+            let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+            let state = self.shared.read();
+            let some = state.small.families.range::<str, _>((from, Bound::Unbounded)).take(METADATA_COPIED_MAX);
+            let some: Vec<(String, FamilyInfo)> = some.map(|(name, family)| (name.clone(), family.clone())).collect();
+            drop(state);
+            some.iter().for_each(|(name, family)| visit(name, family));
+            let Some((last, _)) = some.into_iter().next_back() else { return };
+            after = Some(last);
+        }
     }
 
     /// Returns every label name, in ascending order.
@@ -312,30 +333,42 @@ impl Reader {
         values.into_iter().collect()
     }
 
-    fn find(&self, source: &mut Source<'_>, matchers: &[Matcher], range: TimeRange) -> Result<Selection, SelectError> {
+    /// Chooses series and blocks; the lock is not held while patterns are matched.
+    fn choose(&self, matchers: &[Matcher], range: TimeRange) -> Chosen {
         let state = self.shared.read();
-        let series = state.index.matching(matchers);
+        let candidates = state.index.candidates(matchers);
         let epochs = state.small.epochs.clone();
         let overlaps =
             |(oldest, newest): (i64, i64)| range.overlaps(&TimeRange { start: UnixMs(oldest), end: UnixMs(newest) });
         let sealed = state.ring.blocks.iter().filter(|block| overlaps((block.oldest, block.newest)));
-        let mut numbers: Vec<u64> = sealed.map(|block| block.number).collect();
+        let mut blocks: Vec<u64> = sealed.map(|block| block.number).collect();
         let heads = [state.frozen.as_ref(), Some(&state.head)].into_iter().flatten();
-        numbers.extend(heads.filter(|head| head_range(&state, head).is_some_and(overlaps)).map(|head| head.block));
+        blocks.extend(heads.filter(|head| head_range(&state, head).is_some_and(overlaps)).map(|head| head.block));
         drop(state);
-        let mut found = Selection { series, views: Vec::new(), hits: Vec::new(), epochs };
-        if found.series.is_empty() {
-            return Ok(found);
+        let series = matching(candidates, matchers);
+        if series.is_empty() {
+            blocks.clear();
         }
-        for number in numbers {
-            let Some(view) = source.view(number)? else { continue };
-            let at = found.views.len() as u32;
+        Chosen { series, blocks, epochs }
+    }
+
+    /// Finds the columns of the chosen series; of each block only those are kept.
+    fn find(&self, source: &mut Source<'_>, chosen: Chosen) -> Result<Selection, SelectError> {
+        let Chosen { series, blocks, epochs } = chosen;
+        let mut found = Selection { series, views: Vec::new(), hits: Vec::new(), epochs };
+        for number in blocks {
+            let Some(mut view) = source.view(number)? else { continue };
+            let (at, before) = (found.views.len() as u32, found.hits.len());
             for (column, place) in view.index.columns.iter().zip(0..) {
                 if let Ok(series) = found.series.binary_search_by_key(&column.series, |(series, _)| *series) {
                     found.hits.push(Hit { series: series as u32, view: at, column: place });
                 }
             }
-            found.views.push(view);
+            let columns: Vec<u32> = found.hits[before..].iter().map(|hit| hit.column).collect();
+            if !columns.is_empty() {
+                view.index.keep_columns(columns);
+                found.views.push(view);
+            }
         }
         found.hits.sort_by_key(|hit| (hit.series, hit.view, hit.column));
         Ok(found)
@@ -350,7 +383,7 @@ impl Querier for Reader {
         visit: &mut model::seams::Visitor<'_>,
     ) -> Result<(), SelectError> {
         let source = &mut Source::new(&self.shared);
-        let mut found = self.find(source, matchers, range)?;
+        let mut found = self.find(source, self.choose(matchers, range))?;
         let (mut kept, mut gathered, mut bytes) = (TimesKept::default(), Gathered::default(), Default::default());
         let hits = std::mem::take(&mut found.hits);
         for group in hits.chunk_by(|a, b| a.series == b.series) {
@@ -374,9 +407,21 @@ impl Querier for Reader {
         visit: &mut dyn FnMut(&Labels) -> bool,
     ) -> Result<(), SelectError> {
         let source = &mut Source::new(&self.shared);
-        let found = self.find(source, matchers, range)?;
-        for group in found.hits.chunk_by(|a, b| a.series == b.series) {
-            if !visit(&found.series[group[0].series as usize].1) {
+        let Chosen { series, blocks, .. } = self.choose(matchers, range);
+        let mut there = vec![false; series.len()];
+        for number in blocks.into_iter().rev() {
+            let Some(view) = source.view(number)? else { continue };
+            for column in &view.index.columns {
+                if let Ok(at) = series.binary_search_by_key(&column.series, |(series, _)| *series) {
+                    there[at] = true;
+                }
+            }
+            if there.iter().all(|there| *there) {
+                break;
+            }
+        }
+        for ((_, labels), there) in series.iter().zip(there) {
+            if there && !visit(labels) {
                 return Err(SelectError::Stopped);
             }
         }
@@ -395,7 +440,7 @@ fn gather(
     out: &mut Gathered,
 ) -> Result<(), SelectError> {
     let view = &mut found.views[hit.view as usize];
-    let column = view.index.columns[hit.column as usize];
+    let column = view.index.column(hit.column);
     let times = match kept.known.get(&(hit.view, column.source)) {
         Some(times) => Rc::clone(times),
         None => {
@@ -413,7 +458,7 @@ fn gather(
         source.stream(view, Which::Times(hit.column), 0, own)?;
     }
     let shapes = &view.index.sources[column.source as usize].shapes;
-    let has: Vec<bool> = shapes.iter().map(|shape| shape.contains(&hit.column)).collect();
+    let has: Vec<bool> = shapes.iter().map(|shape| shape.contains(hit.column)).collect();
     let (mut reader, mut own_reader) = (ColumnReader::default(), ColumnReader::default());
     for (at, shape) in times.iter() {
         let Some(has) = has.get(*shape as usize) else { break };

@@ -11,6 +11,7 @@ use model::{Batch, Labels, Now, RowId, RowRange, SourceId, UnixMs, stale_nan};
 use crate::append::{Appended, Resolved, STALE_BYTES_MAX};
 use crate::cells::{CELLS_SHARE, put_cell, put_family};
 use crate::clock;
+use crate::head::shape::Shape;
 use crate::head::{Head, Input, InputValue};
 use crate::layout::BLOB_PAYLOAD;
 use crate::record::{self, Kind};
@@ -215,7 +216,7 @@ fn mark_stale(
     if columns.is_empty() {
         return 0;
     }
-    let shape = head.shape(place, &columns, out);
+    let shape = head.shape(place, Shape::of(&columns), out);
     let marker = Input { value: InputValue::Float(stale_nan()), at: wall.0, start: None };
     head.append(place, shape, tick, &mut std::iter::repeat_n(marker, columns.len()), out);
     columns.len() as u64

@@ -141,25 +141,26 @@ impl Index {
         }
     }
 
-    /// Returns the series that all matchers accept, ascending by number.
-    pub fn matching(&self, matchers: &[Matcher]) -> Vec<(u32, Labels)> {
+    /// Returns the series that may match, in no order: those of the metric name, where a matcher names one. What the
+    /// matchers say is for [`matching`], which may take long and needs no lock.
+    pub fn candidates(&self, matchers: &[Matcher]) -> Vec<(u32, Labels)> {
         let name = matchers.iter().find(|m| m.op == MatchOp::Equal && m.name == model::labels::NAME);
         let name_hash = name.map(|matcher| self.hasher.hash_one(matcher.value.as_str()));
-        let mut found: Vec<(u32, Labels)> = self
-            .entries
-            .iter()
-            .filter(|(_, entry)| name_hash.is_none_or(|hash| hash == entry.name_hash))
-            .filter(|(_, entry)| matchers.iter().all(|matcher| matcher.matches_labels(&entry.labels)))
-            .map(|(series, entry)| (*series, entry.labels.clone()))
-            .collect();
-        found.sort_unstable_by_key(|(series, _)| *series);
-        found
+        let named = self.entries.iter().filter(|(_, entry)| name_hash.is_none_or(|hash| hash == entry.name_hash));
+        named.map(|(series, entry)| (*series, entry.labels.clone())).collect()
     }
 
     /// Visits every label set.
     pub fn each(&self, visit: &mut dyn FnMut(&Labels)) {
         self.entries.values().for_each(|entry| visit(&entry.labels));
     }
+}
+
+/// Returns the series that all matchers accept, ascending by number.
+pub(crate) fn matching(mut found: Vec<(u32, Labels)>, matchers: &[Matcher]) -> Vec<(u32, Labels)> {
+    found.retain(|(_, labels)| matchers.iter().all(|matcher| matcher.matches_labels(labels)));
+    found.sort_unstable_by_key(|(series, _)| *series);
+    found
 }
 
 #[cfg(test)]
@@ -180,7 +181,8 @@ mod tests {
         index.forget_before(2);
         assert_eq!((index.len(), index.find(labels(1).packed())), (2, None));
         assert_eq!(index.add(labels(3), 9), Some(3));
-        let found = index.matching(&[Matcher::equal("__name__", "m"), Matcher::equal("n", "3")]);
+        let matchers = [Matcher::equal("__name__", "m"), Matcher::equal("n", "3")];
+        let found = matching(index.candidates(&matchers), &matchers);
         assert_eq!(found, [(3, labels(3))]);
         index.forget_before(10);
         assert_eq!((index.len(), index.label_bytes(), index.by_hash.len()), (0, 0, 0));
