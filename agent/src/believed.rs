@@ -116,6 +116,7 @@ pub fn setup(config: &Config, groups: Vec<rules::Group>, mut notify: Option<noti
     Setup {
         job: config.collect.job.clone(),
         instance: instance(config, port),
+        interval_ms: interval_ms(config),
         groups: Arc::new(groups),
         evaluation_interval_ms: config.global.evaluation_interval_ms,
         external_labels: config.global.external_labels.clone(),

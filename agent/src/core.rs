@@ -97,11 +97,15 @@ pub struct Core {
     rules: Option<Box<RulesJob>>,
     rules_deadline: Option<Mono>,
     step: Step,
+    /// When a collection that has not come is a failed one.
+    overdue: Mono,
     rule_counts: rules::Counts,
     notifier: Option<Notifier>,
     alerts: Vec<Alert>,
     own: Own,
     report: Batch,
+    /// What is said while no collection comes.
+    silent: Batch,
     target: Labels,
     ops: Vec<DiskOp>,
     /// Rules that arrived while the old ones were away.
@@ -136,11 +140,13 @@ impl Core {
             rules_deadline: manager.next_deadline(),
             rules: Some(Box::new(RulesJob { manager, evaluations: Vec::new() })),
             step: Step::default(),
+            overdue: overdue(now, &setup),
             rule_counts: rules::Counts::default(),
             notifier,
             alerts: Vec::new(),
             own: Own::new(now),
             report: Batch::new(),
+            silent: Batch::new(),
             target,
             ops: Vec::new(),
             waiting_setup: None,
@@ -173,6 +179,9 @@ impl Core {
     pub fn tick(&mut self, now: Now, out: &mut Vec<Effect>) {
         self.store.tick(now);
         self.step.notice(now, self.ahead(now));
+        if self.overdue <= now.mono {
+            self.missed(now, out);
+        }
         if self.rules_deadline().is_some_and(|deadline| deadline <= now.mono)
             && let Some(job) = self.rules.take()
         {
@@ -190,10 +199,8 @@ impl Core {
 
     /// Returns when `tick` has something to do, if nothing happens before.
     pub fn next_deadline(&self) -> Option<Mono> {
-        [self.store.next_deadline(), self.rules_deadline(), self.notifier.as_ref().and_then(Notifier::next_deadline)]
-            .into_iter()
-            .flatten()
-            .min()
+        let notices = self.notifier.as_ref().and_then(Notifier::next_deadline);
+        [self.store.next_deadline(), self.rules_deadline(), notices, Some(self.overdue)].into_iter().flatten().min()
     }
 
     /// Saves everything and returns the ticket of the sync that makes it last.
@@ -256,23 +263,48 @@ impl Core {
         }
         let appended = self.store.append(at, &batch, NODE, &self.target);
         let rows = batch.rows().len() as f64;
+        self.report(at, 1.0, seconds, rows, appended.new_series as f64);
+        self.overdue = overdue(now, &self.setup);
+        self.step = Step { read_ahead: self.ahead(at), since: None };
+        out.push(Effect::Spare(batch));
+        self.drain(out);
+        out.push(Effect::News);
+    }
+
+    /// No collection has come for two intervals: a reader hangs. As after a scrape that failed, the series end, `up` is
+    /// 0, and what the agent says of itself goes on.
+    fn missed(&mut self, now: Now, out: &mut Vec<Effect>) {
+        if now.mono.since_ms(self.overdue) > self.setup.interval_ms {
+            // Nobody was awake to be late: a suspended machine's collections are not invented, as failures neither.
+            self.overdue = overdue(now, &self.setup);
+            return;
+        }
+        let mut own = std::mem::take(&mut self.silent);
+        own.clear();
+        self.own.add_to(&mut own, now, &self.store.stats(), &self.rule_counts, self.notifier.as_ref());
+        self.store.append(now, &own, NODE, &self.target);
+        self.silent = own;
+        self.report(now, 0.0, 0.0, 0.0, 0.0);
+        self.overdue = now.mono.plus_ms(self.setup.interval_ms);
+        self.drain(out);
+        out.push(Effect::News);
+    }
+
+    /// Appends what a scrape would report of itself.
+    fn report(&mut self, at: Now, up: f64, seconds: f64, rows: f64, added: f64) {
         let report = &mut self.report;
         report.clear();
         for (name, value) in [
-            ("up", 1.0),
+            ("up", up),
             ("scrape_duration_seconds", seconds),
             ("scrape_samples_scraped", rows),
             ("scrape_samples_post_metric_relabeling", rows),
-            ("scrape_series_added", appended.new_series as f64),
+            ("scrape_series_added", added),
         ] {
             report.family(name, "", MetricKind::Gauge);
             report.add(&[], value);
         }
         self.store.append(at, report, REPORT, &self.target);
-        self.step = Step { read_ahead: self.ahead(at), since: None };
-        out.push(Effect::Spare(batch));
-        self.drain(out);
-        out.push(Effect::News);
     }
 
     fn evaluated(&mut self, now: Now, mut job: Box<RulesJob>, out: &mut Vec<Effect>) {
@@ -342,6 +374,7 @@ impl Core {
             (Some(notifier), Some(config)) => notifier.reload(now, config.clone()),
             _ => self.notifier = setup.notifier(),
         }
+        self.overdue = overdue(now, &setup);
         self.setup = setup;
     }
 
@@ -350,4 +383,12 @@ impl Core {
         self.store.take_ops(&mut self.ops);
         out.extend(self.ops.drain(..).map(Effect::Disk));
     }
+}
+
+#[cfg(test)]
+mod tests;
+
+/// Returns when the next collection, begun at the latest an interval from now, is taken for failed.
+fn overdue(now: Now, setup: &Setup) -> Mono {
+    now.mono.plus_ms(setup.interval_ms.saturating_mul(2))
 }

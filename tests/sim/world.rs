@@ -416,6 +416,7 @@ fn setup(plan: &Plan) -> Setup {
         job: "node".to_owned(),
         instance: "sim".to_owned(),
         groups: Arc::new(groups),
+        interval_ms: plan.collect_ms,
         evaluation_interval_ms: plan.group_interval_ms,
         external_labels: Labels::empty(),
         external_url: "http://sim".to_owned(),

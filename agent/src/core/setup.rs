@@ -15,6 +15,8 @@ pub struct Setup {
     pub job: String,
     /// The `instance` label of it.
     pub instance: String,
+    /// How often this machine is read, in milliseconds.
+    pub interval_ms: u64,
     /// Rule groups.
     pub groups: Arc<Vec<Group>>,
     /// How often groups that say nothing are evaluated.
