@@ -106,7 +106,8 @@ impl<'a> Pages<'a> {
 
     /// Appends `len` bytes of a block from `offset` on; what was read before a fault is kept.
     pub fn bytes(&mut self, block: u64, start: u32, offset: u32, len: u32, out: &mut Vec<u8>) -> Result<(), Fault> {
-        let (mut at, end) = (offset as usize, offset as usize + len as usize);
+        let mut at = offset as usize;
+        let end = at.checked_add(len as usize).ok_or(Fault::Damaged)?;
         while at < end {
             let index = (at / BLOB_PAYLOAD) as u32;
             self.load(block, start, index)?;

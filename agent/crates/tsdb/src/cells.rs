@@ -16,6 +16,7 @@ use model::MetricKind;
 
 use crate::crc::crc32c;
 use crate::epochs::{Epoch, Epochs};
+use crate::layout::NUMBER_MAX;
 use crate::wire::{Take, put_block, put_i64, put_u32, put_u64, put_varint};
 
 /// The most bytes all cells may have together, names included, as a share of a slot.
@@ -183,13 +184,14 @@ pub(crate) fn parse_checkpoint(bytes: &[u8]) -> Option<(Commit, Small)> {
         return None;
     }
     let take = &mut Take::new(payload);
-    let commit = Commit { block: take.u64()?, start: take.u32()?, pages: take.u32()?, next_series: take.u32()? };
+    let block = take.u64().filter(|block| *block < NUMBER_MAX)?;
+    let commit = Commit { block, start: take.u32()?, pages: take.u32()?, next_series: take.u32()? };
     let mut small = Small { last_wall: take.i64()?, ..Small::default() };
     for _ in 0..take.count()? {
         small.epochs.set(Epoch::take(take)?);
     }
     for _ in 0..take.count()? {
-        small.openings.push((take.u32()?, take.u64()?));
+        small.openings.push((take.u32()?, take.u64().filter(|rows| *rows < NUMBER_MAX)?));
     }
     for _ in 0..take.count()? {
         small.take_cell(take)?;

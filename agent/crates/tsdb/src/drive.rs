@@ -306,7 +306,7 @@ fn bytes_per_day(state: &State) -> Option<u64> {
     let day = |bytes: u64, ms: u64| (ms > 0 && bytes > 0).then(|| (bytes.saturating_mul(DAY_MS) / ms).max(1));
     let newest = state.ring.blocks.iter().rev().take(12).filter(|block| block.newest > block.oldest);
     let blocks = newest.fold((0, 0), |(bytes, ms), block| {
-        (bytes + u64::from(block.pages) * PAGE as u64, ms + block.newest.abs_diff(block.oldest))
+        (bytes + u64::from(block.pages) * PAGE as u64, block.newest.abs_diff(block.oldest).saturating_add(ms))
     });
     if blocks.1 > 0 {
         return day(blocks.0, blocks.1);

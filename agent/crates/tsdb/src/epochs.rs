@@ -13,6 +13,9 @@ use crate::wire::{Take, put_i64, put_u32, put_u64};
 /// The most epochs remembered; the oldest are forgotten.
 pub(crate) const EPOCHS_MAX: usize = 1_024;
 
+/// No clock differs from its elapsed time by so many milliseconds; what says so is not one of ours.
+const OFFSET_MAX: u64 = 1 << 60;
+
 /// How sure an epoch's date is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dated {
@@ -57,7 +60,8 @@ impl Epoch {
             2 => Dated::Placed,
             _ => return None,
         };
-        Some(Epoch { number, dated, boot: take.u64()?, offset: take.i64()? })
+        let epoch = Epoch { number, dated, boot: take.u64()?, offset: take.i64()? };
+        (number < u32::MAX && epoch.offset.unsigned_abs() < OFFSET_MAX).then_some(epoch)
     }
 
     pub fn wall(&self, tick: i64) -> i64 {

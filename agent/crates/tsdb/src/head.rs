@@ -18,6 +18,7 @@ use crate::arena::{Arena, Stream};
 use crate::codec::{Item, State};
 use crate::head::shape::Shape;
 use crate::histogram;
+use crate::layout::NUMBER_MAX;
 use crate::record::{Kind, put};
 use crate::wire::{Take, put_labels, put_u32, put_u64, put_varint, put_zigzag};
 
@@ -304,7 +305,7 @@ impl Head {
         let out = &mut Vec::new();
         match kind {
             Kind::Span => {
-                let id = RowId { opening: take.u32()?, n: take.u64()? };
+                let id = RowId { opening: take.u32()?, n: take.u64().filter(|n| *n < NUMBER_MAX)? };
                 self.span(id, take.u32()?, out);
             }
             Kind::Series => {

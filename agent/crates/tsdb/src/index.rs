@@ -17,6 +17,7 @@ use model::RowId;
 use crate::epochs::Epoch;
 use crate::head::shape::Shape;
 use crate::head::{Head, Span};
+use crate::layout::NUMBER_MAX;
 use crate::wire::{Take, put_i64, put_u32, put_u64, put_varint, put_zigzag};
 
 /// The bytes before the index.
@@ -155,6 +156,10 @@ impl BlockIndex {
             let id = RowId { opening: take.u32()?, n: take.u64()? };
             let (epoch, tick_min, tick_max) = (take.u32()?, take.zigzag()?, take.zigzag()?);
             let entry = if take.u8()? == 1 { Some(Epoch::take(take)?) } else { None };
+            let before = index.spans.last().map_or(0, |(last, _)| last.first);
+            if !(before..=rows).contains(&first) || id.n >= NUMBER_MAX {
+                return None;
+            }
             index.spans.push((Span { first, id, epoch, tick_min, tick_max }, entry));
         }
         let mut end = from;
@@ -253,7 +258,8 @@ impl Meta {
         let end = RowId { opening: take.u32()?, n: take.u64()? };
         let (oldest, newest) = (take.i64()?, take.i64()?);
         let epochs = (take.u32()?, take.u32()?);
-        Some(Meta { index_bytes, table_bytes, series, rows, first, end, epochs, oldest, newest })
+        let sane = first.n < NUMBER_MAX && end.n < NUMBER_MAX;
+        sane.then_some(Meta { index_bytes, table_bytes, series, rows, first, end, epochs, oldest, newest })
     }
 
     /// Returns the bytes before the streams.

@@ -23,6 +23,10 @@ pub const FILE_BYTES_MIN: u64 = 256 << 10;
 /// The largest file that is accepted: page numbers are 32 bits wide, and a board's card is no larger.
 pub const FILE_BYTES_MAX: u64 = 4 << 40;
 
+/// Numbers that only grow (rows, blocks, journal pages) never come near this; what claims more is not one of ours,
+/// and nothing that is added to them overflows.
+pub(crate) const NUMBER_MAX: u64 = 1 << 56;
+
 const MAGIC: [u8; 8] = *b"NARTHEX\n";
 const JOURNAL_HEAD: usize = 56;
 const BLOB_HEAD: usize = 32;
@@ -129,7 +133,7 @@ pub(crate) fn read_superblocks(disk: &mut dyn Disk, bytes: u64) -> Result<Found,
     let two = Superblock::parse(&second).filter(|two| one.is_none_or(|one| one.file == two.file));
     let sane = |found: &Superblock| {
         let bytes = u64::from(found.pages) * PAGE as u64;
-        (FILE_BYTES_MIN..=FILE_BYTES_MAX).contains(&bytes)
+        (FILE_BYTES_MIN..=FILE_BYTES_MAX).contains(&bytes) && found.opening < u32::MAX
     };
     let damaged = u32::from(one.is_none()) + u32::from(two.is_none());
     if let Some(newer) = one.into_iter().chain(two).filter(sane).max_by_key(|found| found.opening) {
@@ -196,7 +200,8 @@ impl JournalHead {
             prior: take.u32()?,
             used: take.u32()?,
         };
-        (head.used as usize <= JOURNAL_PAYLOAD).then_some(head)
+        let sane = head.seq < NUMBER_MAX && head.synced <= head.seq && head.block < NUMBER_MAX;
+        (sane && head.used as usize <= JOURNAL_PAYLOAD).then_some(head)
     }
 
     pub fn payload<'a>(&self, page: &'a [u8]) -> &'a [u8] {
@@ -226,7 +231,8 @@ impl BlobHead {
 
     pub fn parse(file: u32, kind: [u8; 4], page: &[u8]) -> Option<BlobHead> {
         let mut take = checked(file, kind, page)?;
-        Some(BlobHead { index: take.u32()?, block: take.u64()?, pages: take.u32()?, opening: take.u32()? })
+        let head = BlobHead { index: take.u32()?, block: take.u64()?, pages: take.u32()?, opening: take.u32()? };
+        (head.block < NUMBER_MAX).then_some(head)
     }
 
     pub fn payload(page: &[u8]) -> &[u8] {

@@ -168,7 +168,7 @@ impl State {
         if let Some(old) = self.small.epochs.get(epoch.number)
             && old.offset != epoch.offset
         {
-            self.ring.moved(epoch.number, epoch.offset - old.offset);
+            self.ring.moved(epoch.number, epoch.offset.saturating_sub(old.offset));
         }
         self.small.epochs.set(epoch);
         let heads = [Some(&self.head), self.frozen.as_ref()].into_iter().flatten();

@@ -125,10 +125,11 @@ impl Recover<'_> {
     /// Returns whether a block is of an earlier lap, left at the end of the ring because what came later did not fit
     /// there: a newer one than this, but still older than `number`, lies close before it.
     fn is_left_over(&self, pages: &mut Pages<'_>, head: &BlobHead, at: u32, number: u64) -> bool {
-        if head.block + 1 == number {
+        // No block is longer than an eighth of the ring, so nothing longer than that is ever left over.
+        let reach = self.site.geometry.ring_pages() / 8 + 8;
+        if head.block + 1 == number || at.saturating_add(reach) < self.site.geometry.ring_pages() {
             return false;
         }
-        let reach = self.site.geometry.ring_pages() / 8 + 8;
         let mut before = (at.saturating_sub(reach)..at - 1).rev();
         before.any(|place| pages.head(place).is_some_and(|other| head.block < other.block && other.block < number))
     }
@@ -141,7 +142,8 @@ impl Recover<'_> {
         }
         let mut whole = || {
             let meta = Meta::take(&bytes)?;
-            let length = meta.bytes().filter(|length| *length as usize <= head.pages as usize * BLOB_PAYLOAD)?;
+            let length =
+                meta.bytes().filter(|length| u64::from(*length) <= u64::from(head.pages) * BLOB_PAYLOAD as u64)?;
             let mut front = Vec::new();
             pages.bytes(head.block, start, 0, length, &mut front).ok()?;
             let index_end = META_HEAD + meta.index_bytes as usize;
@@ -195,7 +197,8 @@ impl Recover<'_> {
             let found = places.into_iter().find_map(|start| {
                 let head = pages.head(start).filter(|head| (head.block, head.index) == (number, 0))?;
                 let same = |index| pages.head(start + index).is_some_and(|h| h == BlobHead { index, ..head });
-                (start + head.pages <= geometry.ring_pages() && (0..head.pages).all(same)).then_some((start, head))
+                let end = start.checked_add(head.pages).filter(|end| *end <= geometry.ring_pages());
+                (end.is_some() && (0..head.pages).all(same)).then_some((start, head))
             });
             let Some((start, head)) = found else { return number };
             let Ok(Some(block)) = self.load(&mut pages, &head, start) else { return number };
