@@ -10,13 +10,14 @@
 //!           cells: count, each (name, bytes); families: count, each as its record
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use model::MetricKind;
 
 use crate::crc::crc32c;
 use crate::epochs::{Epoch, Epochs};
 use crate::layout::NUMBER_MAX;
+use crate::series::Index;
 use crate::wire::{Take, put_block, put_i64, put_u32, put_u64, put_varint};
 
 /// The most bytes all cells may have together, names included, as a share of a slot.
@@ -25,8 +26,11 @@ pub(crate) const CELLS_SHARE: (usize, usize) = (5, 8);
 const OPENINGS_MAX: usize = 256;
 /// The most metric names whose type, help and unit are kept.
 const FAMILIES_MAX: usize = 8_192;
-/// The longest help text that is kept.
+/// How many bytes their metadata may have together.
+const FAMILIES_BYTES_MAX: usize = 1 << 20;
+/// The longest help text that is kept, and the longest unit.
 const HELP_BYTES_MAX: usize = 1_024;
+const UNIT_BYTES_MAX: usize = 64;
 
 /// Type, help and unit of a metric name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +49,7 @@ pub(crate) struct Small {
     pub epochs: Epochs,
     pub cells: BTreeMap<String, Vec<u8>>,
     pub families: BTreeMap<String, FamilyInfo>,
+    families_bytes: usize,
     /// How many rows each opening appended, of the newest ones.
     pub openings: Vec<(u32, u64)>,
     /// The newest time of a row by its tick.
@@ -82,15 +87,39 @@ impl Small {
     /// Keeps a family; answers whether it is new or different.
     pub fn set_family(&mut self, name: &str, kind: MetricKind, help: &str, unit: &str) -> bool {
         let help = &help[..help.floor_char_boundary(HELP_BYTES_MAX)];
-        if let Some(known) = self.families.get(name) {
-            if known.kind == kind && known.help == help && known.unit == unit {
-                return false;
-            }
-        } else if self.families.len() >= FAMILIES_MAX {
+        let unit = &unit[..unit.floor_char_boundary(UNIT_BYTES_MAX)];
+        let known = self.families.get(name);
+        if known.is_some_and(|known| known.kind == kind && known.help == help && known.unit == unit) {
             return false;
         }
+        let before = known.map_or(0, |known| family_bytes(name, known));
+        let bytes = self.families_bytes - before + name.len() + help.len() + unit.len();
+        if bytes > FAMILIES_BYTES_MAX || (known.is_none() && self.families.len() >= FAMILIES_MAX) {
+            return false;
+        }
+        self.families_bytes = bytes;
         self.families.insert(name.to_owned(), FamilyInfo { kind, help: help.to_owned(), unit: unit.to_owned() });
         true
+    }
+
+    /// Forgets the metadata of metric names that no series has, once half of what may be kept is taken.
+    pub fn keep_families(&mut self, index: &Index) {
+        if self.families.len() * 2 <= FAMILIES_MAX && self.families_bytes * 2 <= FAMILIES_BYTES_MAX {
+            return;
+        }
+        let mut names = HashSet::new();
+        index.each(&mut |labels| {
+            if !names.contains(labels.name()) {
+                names.insert(labels.name().to_owned());
+            }
+        });
+        // A histogram's or summary's series carry suffixes.
+        let there = |name: &str| {
+            let suffixed = |suffix: &&str| names.contains(&format!("{name}{suffix}"));
+            names.contains(name) || ["_sum", "_count", "_bucket", "_total", "_info"].iter().any(suffixed)
+        };
+        self.families.retain(|name, _| there(name));
+        self.families_bytes = self.families.iter().map(|(name, family)| family_bytes(name, family)).sum();
     }
 
     pub fn take_cell(&mut self, take: &mut Take<'_>) -> Option<()> {
@@ -111,6 +140,10 @@ impl Small {
         self.set_family(name, kind, help, unit);
         Some(())
     }
+}
+
+fn family_bytes(name: &str, family: &FamilyInfo) -> usize {
+    name.len() + family.help.len() + family.unit.len()
 }
 
 /// Appends a cell as its record has it; empty bytes remove it.

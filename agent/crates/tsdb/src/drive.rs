@@ -136,6 +136,7 @@ impl Store {
             let sealing = Sealing::new(site, &head, small, next_series, self.slot ^ 1, &mut state.ring);
             let lost = forget(&mut state.ring, &mut state.index, &sealing.block);
             state.stats.overwritten += lost;
+            state.small.keep_families(&state.index);
             self.sealing = Some(sealing);
             journal.begin(block);
             let record = begin_record(block, before);
@@ -193,6 +194,7 @@ impl Store {
             return;
         }
         journal.certain();
+        self.tail.settle();
         let state = &mut *self.shared.write();
         state.stats.certain = state.stats.certain.max(group.certain);
     }
@@ -256,7 +258,7 @@ impl Store {
         }
         if let Some(sealing) = &mut self.sealing {
             sealing.failed(now.mono.plus_ms(self.options.sync_interval_ms), &state.ring);
-            forget(&mut state.ring, &mut state.index, &sealing.block);
+            state.stats.overwritten += forget(&mut state.ring, &mut state.index, &sealing.block);
             self.seal_attempt += 1;
         }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use model::{Batch, Labels, Now, RowId, RowRange, SourceId, UnixMs, stale_nan};
 
-use crate::append::{Appended, Resolved, STALE_BYTES_MAX};
+use crate::append::{Appended, Resolved, STALE_BYTES_MAX, TIME_MAX};
 use crate::cells::{CELLS_SHARE, put_cell, put_family};
 use crate::clock;
 use crate::head::shape::Shape;
@@ -119,7 +119,7 @@ impl Store {
     pub(crate) fn settle_clock(&mut self, now: Now) {
         let shared = Arc::clone(&self.shared);
         let state = &mut *shared.write();
-        let known = state.small.last_wall.max(self.options.build_date.0);
+        let known = state.small.last_wall.clamp(self.options.build_date.0.min(TIME_MAX), TIME_MAX);
         let Self { clock_first, options, .. } = self;
         let change =
             clock::settle(&state.small.epochs, *clock_first, options.boot, known, options.clock_step_ms_min, now);

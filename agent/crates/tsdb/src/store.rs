@@ -11,7 +11,7 @@ use std::{fmt, io};
 
 use model::{Disk, Mono, Now, ReadAt, RowId, SourceId, UnixMs};
 
-use crate::append::{Refused, SourceCache};
+use crate::append::{Refused, SourceCache, TIME_MAX};
 use crate::arena::Arena;
 use crate::cells::Small;
 use crate::clock;
@@ -171,10 +171,11 @@ impl State {
             self.ring.moved(epoch.number, epoch.offset.saturating_sub(old.offset));
         }
         self.small.epochs.set(epoch);
+        // The last known time is that of the newest row: a date that was wrong and was corrected is forgotten.
         let heads = [Some(&self.head), self.frozen.as_ref()].into_iter().flatten();
-        let spans = heads.flat_map(|head| &head.spans).filter(|span| span.epoch == epoch.number);
-        if let Some(tick) = spans.map(|span| span.tick_max).max().filter(|tick| *tick > i64::MIN) {
-            self.small.last_wall = self.small.last_wall.max(epoch.wall(tick));
+        let newest = heads.flat_map(|head| head.spans.iter().rev()).find(|span| span.tick_max > i64::MIN);
+        if let Some(span) = newest.filter(|span| span.epoch == epoch.number) {
+            self.small.last_wall = epoch.wall(span.tick_max);
         }
     }
 
@@ -186,7 +187,7 @@ impl State {
         if let Some(span) = self.head.spans.last()
             && let Some(epoch) = self.small.epochs.get(span.epoch)
         {
-            self.small.last_wall = self.small.last_wall.max(epoch.wall(span.tick_max));
+            self.small.last_wall = epoch.wall(span.tick_max);
         }
     }
 
@@ -348,7 +349,7 @@ impl Store {
 
     /// Returns the newest time of any row, from which a clock that is not trusted may start.
     pub fn last_known_wall(&self) -> UnixMs {
-        UnixMs(self.shared.read().small.last_wall.max(self.options.build_date.0))
+        UnixMs(self.shared.read().small.last_wall.clamp(self.options.build_date.0.min(TIME_MAX), TIME_MAX))
     }
 
     /// Returns whether rows appended now have a true date.

@@ -2,7 +2,8 @@
 //!
 //! The file has two halves. Each append adds a frame to one half; when a sync is begun, frames go to the other half
 //! from its start, where everything that stood there is certain since the sync before. So nothing is ever reset and
-//! no instant exists in which a row is in neither place. A frame says where in its block's stream it belongs and
+//! no instant exists in which a row is in neither place. After a sync that failed the next one does not turn: what
+//! stands in the other half is not certain yet. A frame says where in its block's stream it belongs and
 //! what the running checksum is behind it, so a frame that does not fit is old or torn, and is dropped.
 //!
 //! ```text
@@ -23,11 +24,13 @@ pub(crate) struct Tail {
     half_bytes: u64,
     second: bool,
     used: u64,
+    /// The half before this one is not certain yet.
+    unsettled: bool,
 }
 
 impl Tail {
     pub fn new(file: u32, bytes: u64) -> Tail {
-        Tail { file, half_bytes: bytes / 2, second: false, used: 0 }
+        Tail { file, half_bytes: bytes / 2, second: false, used: 0, unsettled: false }
     }
 
     pub fn is_on(&self) -> bool {
@@ -36,7 +39,14 @@ impl Tail {
 
     /// Is told that a sync begins.
     pub fn turn(&mut self) {
-        (self.second, self.used) = (!self.second, 0);
+        if !self.unsettled {
+            (self.second, self.used, self.unsettled) = (!self.second, 0, true);
+        }
+    }
+
+    /// Is told that the sync that began last has made everything before it certain.
+    pub fn settle(&mut self) {
+        self.unsettled = false;
     }
 
     /// Returns a frame and where it goes; `None` when the half is full.
