@@ -71,6 +71,33 @@ impl History {
         Ok(())
     }
 
+    /// Opens a medium whose bits rotted: every row that is there was written so, and in order. Returns how many of the
+    /// acknowledged ones that the ring reached are not there.
+    pub fn judge_rotten(&self, disk: &FaultyDisk, options: &Options) -> Result<u64, String> {
+        let read = Arc::new(disk.clone());
+        let opened = Store::open(&mut disk.clone(), read, None, options.clone(), now(0));
+        let (store, _) = opened.map_err(|error| format!("rotten, does not open: {error}"))?;
+        let found = rows(&store)?;
+        let mut wanted = self.events.iter().enumerate().filter_map(|(at, event)| match event {
+            Event::Row { id, labels, at: time, bits } => Some((at, (*id, labels, *time, *bits))),
+            Event::Cell { .. } => None,
+        });
+        let mut lost = 0;
+        for row in &found {
+            loop {
+                let Some((at, expected)) = wanted.next() else { return Err(format!("rotten row {} is new", row.0)) };
+                if expected == (row.0, &row.1, row.2, row.3) {
+                    break;
+                }
+                if expected.0 >= row.0 {
+                    return Err(format!("rotten: found {row:?} where {expected:?} was written"));
+                }
+                lost += u64::from(expected.0 >= self.oldest && at < self.certain);
+            }
+        }
+        Ok(lost + wanted.filter(|(at, row)| row.0 >= self.oldest && *at < self.certain).count() as u64)
+    }
+
     /// Returns the rows that are there and at which event the store stands.
     fn judge_opening(
         &self,

@@ -1,7 +1,7 @@
 //! What a store lives through: rows of two sources, series that come and go, a cell that changes, syncs, seals, a ring
 //! that wraps, reopenings; with a cut tried before every single operation of the disk.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use model::{Batch, Labels, MetricKind, Outbox, RowId, SourceId, Tail, UnixMs};
@@ -9,7 +9,7 @@ use support::disk::{Fate, FaultyDisk};
 use tsdb::{DiskOp, OpDone, Options, Store};
 
 use crate::history::{Event, History, cell_version, rows};
-use crate::now;
+use crate::{now, steps};
 
 /// How fast the disk is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,10 +35,21 @@ pub struct Life {
     flushes: Vec<(u64, usize)>,
     newest_block: u64,
     pub cuts: u64,
+    /// How many cuts there were within what.
+    pub kinds: BTreeMap<&'static str, u64>,
+    steps: u64,
+    /// A clock step is on its way to the medium.
+    stepped: bool,
+    /// What the last write was part of, and where in the ring the last one was.
+    kind: &'static str,
+    ring_page: u64,
     pub sealed: u64,
     pub wraps: u64,
     pub openings: u64,
     pub faults: u64,
+    /// How often bits rotted, and how many rows that cost.
+    pub rotten: u64,
+    pub rotten_rows: u64,
     pub fail_every: Option<u64>,
     /// How many series of noise a batch has.
     pub noise: u64,
@@ -83,10 +94,17 @@ impl Life {
             flushes: Vec::new(),
             newest_block: 0,
             cuts,
+            kinds: BTreeMap::from([("creation", cuts)]),
+            steps: 0,
+            stepped: false,
+            kind: "append",
+            ring_page: 0,
             sealed: 0,
             wraps: 0,
             openings: 1,
             faults: 0,
+            rotten: 0,
+            rotten_rows: 0,
             fail_every: None,
             noise: 60,
         }
@@ -127,9 +145,23 @@ impl Life {
             let fate = Fate::ALL[random(&mut seed) as usize % Fate::ALL.len()];
             let left = self.disk.after(fate);
             self.history.judge(&left.fork(), None, &self.options)?;
+            self.rot(&left, &mut seed)?;
             self.cuts += 1;
             self.restart(left, None)?;
         }
+        Ok(())
+    }
+
+    /// Lets bits rot in what a cut left: what is found is true, and what is missing is known to be.
+    fn rot(&mut self, left: &FaultyDisk, seed: &mut u64) -> Result<(), String> {
+        let mut bytes = left.bytes();
+        let pages: Vec<usize> = (10..64).filter(|p| bytes[p * 4096..][..4096].iter().any(|b| *b != 0)).collect();
+        for _ in 0..1 + random(seed) % 3 {
+            let page = pages[random(seed) as usize % pages.len()];
+            bytes[page * 4096 + random(seed) as usize % 4096] ^= 1 << (random(seed) % 8);
+        }
+        self.rotten += 1;
+        self.rotten_rows += self.history.judge_rotten(&FaultyDisk::holding(bytes), &self.options)?;
         Ok(())
     }
 
@@ -163,6 +195,8 @@ impl Life {
 
     fn append(&mut self) {
         (self.step, self.ms) = (self.step + 1, self.ms + 1);
+        self.stepped |= steps(self.ms) != self.steps;
+        self.steps = steps(self.ms);
         let mut batch = Batch::new();
         batch.family("m", "Some help.", MetricKind::Gauge);
         let mut seed = self.step.wrapping_mul(0x2545_f491_4f6c_dd1d);
@@ -272,6 +306,7 @@ impl Life {
         match op {
             DiskOp::Write { offset, bytes } => {
                 let result = model::Disk::write(&mut self.disk, offset, &bytes);
+                self.kind = self.kind_of(offset);
                 self.try_cuts()?;
                 self.store.done(now(self.ms), OpDone::Written { result });
             }
@@ -284,6 +319,7 @@ impl Life {
                     self.acknowledge(ticket);
                 }
                 self.try_cuts()?;
+                self.stepped &= !good || self.kind != "append";
             }
             DiskOp::Tail { .. } => {}
         }
@@ -293,7 +329,20 @@ impl Life {
         Ok(())
     }
 
+    /// Returns what a write to this place is part of; LAYOUT.md says where things are in the smallest file.
+    fn kind_of(&mut self, offset: u64) -> &'static str {
+        match offset / 4096 {
+            0..=9 => "checkpoint",
+            10..=25 => "append",
+            page => {
+                let wraps = page < std::mem::replace(&mut self.ring_page, page);
+                if wraps { "wrap" } else { "seal" }
+            }
+        }
+    }
+
     fn try_cuts(&mut self) -> Result<(), String> {
+        let kind = if self.stepped && self.kind == "append" { "clock step" } else { self.kind };
         let mut judged: Vec<Vec<u8>> = Vec::new();
         for fate in &self.fates {
             let left = self.disk.after(*fate);
@@ -304,6 +353,7 @@ impl Life {
             }
             judged.push(bytes);
             self.cuts += 1;
+            *self.kinds.entry(kind).or_default() += 1;
             self.history
                 .judge(&left, None, &self.options)
                 .map_err(|fault| format!("cut {} at step {}, {fate:?}: {fault}", self.cuts, self.step))?;
@@ -358,6 +408,7 @@ impl Life {
             }
             for fate in &self.fates {
                 self.cuts += 1;
+                *self.kinds.entry("recovery").or_default() += 1;
                 let fault = self.history.judge(&disk.after(*fate), None, &self.options);
                 fault.map_err(|fault| format!("cut at operation {n} of opening, {fate:?}: {fault}"))?;
             }

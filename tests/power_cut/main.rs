@@ -7,6 +7,8 @@
 mod history;
 mod life;
 
+use std::collections::BTreeMap;
+
 use model::{Mono, Now, UnixMs};
 use support::disk::Fate;
 use tsdb::{Mutation, Options};
@@ -15,7 +17,13 @@ use life::{Life, Pace};
 
 /// Returns both clocks so many milliseconds after the start; they are trusted and of one boot.
 pub fn now(ms: u64) -> Now {
-    Now { mono: Mono(1_000 + ms), wall: UnixMs(1_800_000_000_000 + ms as i64), wall_trusted: true }
+    let wall = 1_800_000_000_000 + (ms + steps(ms) * 3_600_000) as i64;
+    Now { mono: Mono(1_000 + ms), wall: UnixMs(wall), wall_trusted: true }
+}
+
+/// Returns how often the wall clock has stepped by then: an hour forward, now and then.
+pub fn steps(ms: u64) -> u64 {
+    ms / 400_000
 }
 
 fn options() -> Options {
@@ -31,28 +39,34 @@ fn options() -> Options {
 
 #[test]
 fn every_cut_of_a_short_life_leaves_a_prefix() {
-    let mut cuts = 0;
+    let (mut cuts, mut kinds) = (0, BTreeMap::new());
     for pace in [Pace::Prompt, Pace::OneByOne] {
         let mut life = Life::new(options(), pace, &Fate::ALL);
         life.live(420, 60).unwrap_or_else(|fault| panic!("{pace:?}: {fault}"));
         assert!(life.wraps >= 2, "the ring wrapped {} times", life.wraps);
         assert!(life.sealed > 10 && life.openings >= 5);
         cuts += life.cuts;
+        life.kinds.into_iter().for_each(|(kind, count)| *kinds.entry(kind).or_insert(0) += count);
     }
-    println!("{cuts} power cuts");
+    println!("{cuts} power cuts: {kinds:?}");
+    for kind in ["append", "checkpoint", "clock step", "creation", "recovery", "seal", "wrap"] {
+        assert!(kinds.get(kind).is_some_and(|count| *count > 0), "no cut within {kind}");
+    }
     assert!(cuts > 4_000);
 }
 
 #[test]
 fn cut_after_cut_after_cut_leaves_a_prefix() {
-    let (mut cuts, mut lives) = (0, 0);
+    let (mut cuts, mut lives, mut rotten, mut rotten_rows) = (0, 0, 0, 0);
     for seed in 1..=60 {
         let mut life = Life::new(options(), if seed % 2 == 0 { Pace::Prompt } else { Pace::OneByOne }, &[]);
         life.live_and_lose_power(seed, 12).unwrap_or_else(|fault| panic!("seed {seed}: {fault}"));
         cuts += life.cuts;
         lives += 1;
+        (rotten, rotten_rows) = (rotten + life.rotten, rotten_rows + life.rotten_rows);
     }
-    println!("{cuts} power cuts in {lives} lives");
+    println!("{cuts} power cuts in {lives} lives; {rotten} times with rotten bits, which cost {rotten_rows} rows");
+    assert!(rotten >= 600);
     assert!(cuts >= 600);
 }
 
