@@ -160,11 +160,27 @@ fn huge_and_deep_queries_are_refused() {
     check("GET", &format!("/api/v1/query?{many}"), 400, "bad_data");
 }
 
+/// A clock that is asked the time while a query is being answered, at which moment the client leaves.
+struct LeavingClock(Arc<AtomicBool>);
+
+impl Clock for LeavingClock {
+    fn now(&self) -> Now {
+        self.0.store(true, Ordering::Relaxed);
+        FixedClock.now()
+    }
+}
+
 #[test]
 fn a_client_that_left_stops_its_query() {
-    let request = request("GET", "/api/v1/query_range?query=sum(m)&start=1799900000&end=1800000000&step=10");
-    request.stop.store(true, Ordering::Relaxed);
-    let answer = web(FakeHouse::default()).answer(&request);
+    let left = request("GET", "/api/v1/query_range?query=sum(m)&start=1799900000&end=1800000000&step=10");
+    left.stop.store(true, Ordering::Relaxed);
+    let answer = web(FakeHouse::default()).answer(&left);
+    assert_eq!((answer.status, text(&answer).contains("nobody waits")), (503, true), "{}", text(&answer));
+
+    let leaving = request("GET", "/api/v1/query?query=sum(m)");
+    let mut web = web(FakeHouse::default());
+    web.clock = Arc::new(LeavingClock(leaving.stop.clone()));
+    let answer = web.answer(&leaving);
     assert_eq!((answer.status, text(&answer).contains("\"canceled\"")), (503, true), "{}", text(&answer));
 }
 
