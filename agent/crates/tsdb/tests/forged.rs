@@ -88,7 +88,8 @@ fn forge(bytes: &mut [u8], files: &[Vec<u8>], seed: &mut u64) {
             1 => bytes[from..from + PAGE].copy_from_slice(&files[random(seed) % files.len()][other..other + PAGE]),
             // A number in a head or an index that claims what it likes.
             2..=5 => {
-                let at = from + if random(seed).is_multiple_of(2) { 8 + random(seed) % 120 } else { random(seed) % (PAGE - 8) };
+                let at = from
+                    + if random(seed).is_multiple_of(2) { 8 + random(seed) % 120 } else { random(seed) % (PAGE - 8) };
                 let (value, width) = (EXTREMES[random(seed) % EXTREMES.len()], [1, 4, 8][random(seed) % 3]);
                 bytes[at..at + width].copy_from_slice(&value.to_le_bytes()[..width]);
                 // Its kind and its file stay, so that it is looked at.
