@@ -12,7 +12,7 @@ use exporters::Host;
 use exporters::gpio::{self, GpioLane, LineId};
 use model::{Batch, Labels, Mono};
 
-use crate::config::{Bias, Edges, GpioLine};
+use crate::config::GpioLine;
 use crate::os::clock::boottime;
 
 /// The stack of the GPIO thread, in bytes.
@@ -96,18 +96,8 @@ fn believed(line: &GpioLine) -> gpio::GpioLine {
         chip: Some(line.chip.clone()),
         line: LineId::Offset(line.line),
         name: line.name.clone(),
-        edges: match line.edges {
-            Edges::None => gpio::Edges::None,
-            Edges::Rising => gpio::Edges::Rising,
-            Edges::Falling => gpio::Edges::Falling,
-            Edges::Both => gpio::Edges::Both,
-        },
-        bias: match line.bias {
-            Bias::AsIs => gpio::Bias::AsIs,
-            Bias::Disabled => gpio::Bias::Disabled,
-            Bias::PullUp => gpio::Bias::PullUp,
-            Bias::PullDown => gpio::Bias::PullDown,
-        },
+        edges: line.edges,
+        bias: line.bias,
         active_low: line.active_low,
         debounce_ms: line.debounce_ms as u32,
     }

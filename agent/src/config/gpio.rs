@@ -6,6 +6,7 @@
 //! A line is named once and belongs to one entry. Whether chip and line exist shows at run time: hardware may come
 //! later.
 
+use exporters::gpio::{Bias, Edges};
 use model::duration::DisplayMs;
 use model::limits::LABEL_BYTES_MAX;
 use yaml::{Errors, Map, Node};
@@ -33,34 +34,6 @@ pub struct GpioLine {
     pub active_low: bool,
     /// How long a level must stay to count, in milliseconds; 0 counts everything.
     pub debounce_ms: u64,
-}
-
-/// Which changes of a line are counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Edges {
-    /// Only the level is read.
-    None,
-    /// To active.
-    Rising,
-    /// To inactive.
-    Falling,
-    /// Either.
-    #[default]
-    Both,
-}
-
-/// What holds a line when nothing drives it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Bias {
-    /// As it is found.
-    #[default]
-    AsIs,
-    /// Nothing.
-    Disabled,
-    /// A resistor to the supply.
-    PullUp,
-    /// A resistor to ground.
-    PullDown,
 }
 
 #[derive(Debug)]

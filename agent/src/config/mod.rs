@@ -30,7 +30,7 @@ mod tests;
 pub use clock::ClockFloor;
 pub use collect::{Collect, Paths};
 pub use global::Global;
-pub use gpio::{Bias, Edges, GpioLine};
+pub use gpio::GpioLine;
 pub use http::{Auth, HttpUrl, SecretSource};
 pub use load::{Loaded, load, load_default, load_text};
 pub use mqtt::{Broker, Mqtt, Selector};

@@ -89,7 +89,10 @@ clock: {trusted_after: 2026-01-01}
     assert_eq!(config.collect.paths.sysfs, Path::new("/sys"));
     let line = &config.gpio[0];
     assert_eq!((line.chip.as_str(), line.line, line.name.as_str()), ("gpiochip0", 17, "door"));
-    assert_eq!((line.edges, line.bias, line.active_low, line.debounce_ms), (Edges::Rising, Bias::PullUp, true, 10));
+    assert_eq!(
+        (line.edges, line.bias, line.active_low, line.debounce_ms),
+        (exporters::gpio::Edges::Rising, exporters::gpio::Bias::PullUp, true, 10)
+    );
     let [first, second] = &config.remote_write[..] else { panic!("there are two") };
     assert_eq!((first.name.as_str(), first.url.reveal()), ("http://<secret>@h/w", "http://u:hunter2@h/w"));
     assert_eq!((first.timeout_ms, first.queue.backoff_ms_max, first.queue.samples_max), (30_000, 300_000, 2_000));
