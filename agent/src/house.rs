@@ -13,7 +13,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use model::{Clock, Mono, UnixMs};
@@ -395,6 +395,3 @@ pub type SharedReader = Arc<RwLock<tsdb::Reader>>;
 
 /// The time of a build, before which no clock can be right.
 pub const BUILD_DATE: UnixMs = UnixMs(1_795_219_200_000); // 2026-11-21T00:00:00Z
-
-/// Somewhere to look at what the GPIO thread saw last.
-pub type SharedGpio = Arc<Mutex<crate::gpio::GpioView>>;

@@ -1,8 +1,8 @@
 //! Sends notices: one small thread for each receiver that has something to say, so that a receiver that hangs holds
 //! up no other, and no notice ever waits behind samples.
 //!
-//! A thread is started when a receiver gets its first notice and stays. How many there may be is bounded; a
-//! configuration with more receivers is refused when it is read.
+//! A thread is started when a receiver gets its first notice and stays. How many there may be is bounded by
+//! `notify::limits`: a configuration with more receivers is refused when it is read.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,8 +17,6 @@ use crate::os::clock::boottime;
 use crate::trouble::Trouble;
 use crate::upstream::thread_name;
 
-/// The most receivers that may send.
-pub const RECEIVERS_MAX: usize = notify::limits::RECEIVERS_MAX;
 /// The stack of a receiver's thread, in bytes.
 const STACK_BYTES: usize = 256 << 10;
 /// How long one notice may take at most; a receiver may be given less.

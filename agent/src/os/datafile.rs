@@ -90,14 +90,6 @@ impl DataFile {
         }
     }
 
-    /// Opens the file for reading only, beside the agent that owns it.
-    ///
-    /// # Errors
-    /// As the system answers.
-    pub fn open_read_only(path: &Path) -> io::Result<DataFile> {
-        Ok(DataFile { file: Arc::new(File::open(path)?) })
-    }
-
     /// Returns what readers on other threads use.
     pub fn reader(&self) -> Arc<dyn ReadAt> {
         Arc::new(self.clone())
