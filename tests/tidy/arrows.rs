@@ -12,11 +12,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("tests", &["*"]),
     (
         "narthex",
-        &["exporters", "tsdb", "rules", "notify", "forward", "promql", "exposition", "yaml", "kernel", "model"],
+        &["exporters", "tsdb", "rules", "notify", "forward", "promql", "exposition", "relabel", "yaml", "kernel", "model"],
     ),
     ("exporters", &["exposition", "model"]),
     ("exposition", &["model"]),
     ("rules", &["promql", "yaml", "model"]),
+    // What a configuration file calls relabel_configs is read in one place for everybody who has some.
+    ("relabel", &["yaml", "model"]),
     ("promql", &["model"]),
     ("tsdb", &["model"]),
     ("notify", &["yaml", "model"]),

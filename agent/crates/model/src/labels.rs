@@ -278,6 +278,11 @@ impl LabelsBuilder {
         self.pairs.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
 
+    /// Returns the labels set so far, in the order in which they were set.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Returns the finished set.
     pub fn finish(mut self) -> Labels {
         self.pairs.sort_unstable();
