@@ -31,8 +31,27 @@ impl Peer {
     /// Starts Prometheus with this configuration and these further arguments. `{folder}` in the configuration stands
     /// for its folder.
     pub fn prometheus(config: &str, args: &[&str]) -> Option<Peer> {
-        let program = peer("prometheus", "what a real Prometheus says")?;
+        Peer::prometheus_in(Folder::new("prometheus"), config, args)
+    }
+
+    /// Starts Prometheus on blocks that promtool makes of an OpenMetrics text with timestamps; it scrapes nothing.
+    ///
+    /// # Panics
+    /// When promtool refuses the text.
+    pub fn prometheus_with_history(openmetrics: &str, args: &[&str]) -> Option<Peer> {
+        let promtool = peer("promtool", "what a real Prometheus says of given data")?;
         let folder = Folder::new("prometheus");
+        let text = folder.write("history.om", openmetrics);
+        let mut command = Command::new(promtool);
+        command.args(["tsdb", "create-blocks-from", "openmetrics"]).arg(text).arg(folder.path().join("data"));
+        let output = command.output().expect("promtool runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let args = [&["--storage.tsdb.retention.time=100y"], args].concat();
+        Peer::prometheus_in(folder, "global: {scrape_interval: 1h}\n", &args)
+    }
+
+    fn prometheus_in(folder: Folder, config: &str, args: &[&str]) -> Option<Peer> {
+        let program = peer("prometheus", "what a real Prometheus says")?;
         let config = folder.write("prometheus.yml", config.replace("{folder}", &folder.path().to_string_lossy()));
         let address = free_address();
         let mut command = Command::new(program);

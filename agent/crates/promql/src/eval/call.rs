@@ -101,10 +101,9 @@ impl Cx<'_> {
         };
         let arg = &call.args[at];
         self.check_extension(name, arg)?;
-        let mut params = Vec::new();
-        for other in call.args.iter().enumerate().filter(|(i, _)| *i != at) {
-            params.push(self.scalar(other.1, grid)?);
-        }
+        let others = call.args.iter().enumerate().filter(|(i, _)| *i != at).map(|(_, other)| other);
+        let param_span = others.clone().next().map_or(arg.span, |param| param.span);
+        let params: Vec<Vec<f64>> = others.map(|param| self.scalar(param, grid)).collect::<Result<_, _>>()?;
         check_factors(name, &params)?;
         let keeps_name = call.function.keeps_name();
         let wants_counter = matches!(name, "rate" | "increase");
@@ -119,7 +118,7 @@ impl Cx<'_> {
             let mut evaluate = |step: usize, window: &Window<'_>| {
                 at_step.clear();
                 at_step.extend(params.iter().map(|values| values[step]));
-                body(&Window { params: &at_step, ..*window })
+                body(&Window { params: &at_step, param_span, ..*window })
             };
             if reach.extension == Extension::None {
                 self.windows(samples, reach, grid, &mut evaluate, metric, arg.span, &mut out);

@@ -427,6 +427,7 @@ impl Cx<'_> {
                 params: &[],
                 name,
                 span,
+                param_span: span,
                 cx: self,
             };
             if let Some(point) = body(step, &window) {

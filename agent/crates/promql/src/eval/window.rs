@@ -35,6 +35,8 @@ pub(crate) struct Window<'a> {
     pub name: &'a str,
     /// Where the range stands in the text.
     pub span: Span,
+    /// Where the first scalar argument stands; where the range does if there is none.
+    pub param_span: Span,
     pub cx: &'a Cx<'a>,
 }
 
@@ -370,7 +372,7 @@ pub(crate) fn quantile(window: &Window<'_>) -> Option<Point> {
     }
     if !(0.0..=1.0).contains(&q) {
         let text = format!("quantile value should be between 0 and 1, got {}", crate::print::go_float(q));
-        window.warn(&text);
+        window.cx.warn(window.param_span, &text);
     }
     window.ignore_hists();
     float(quantile_of(q, &mut window.floats.to_vec()))

@@ -1,0 +1,95 @@
+//! The query engine beside a running Prometheus: the same data, the same queries, both answers compared.
+//!
+//! The queries are those of real dashboards and rules, which lie beside the project, as the peer does; where one is
+//! missing the tests say so. Values may differ by a relative error of 1e-9; status, errors, warnings and infos must be
+//! equal. The agent's HTTP side is not in the picture: answers are compared as values.
+
+#[path = "../../agent/crates/promql/tests/support/mod.rs"]
+mod given;
+
+use given::body::{Body, is_ordered};
+use given::memory::Memory;
+use given::shared_text;
+use model::UnixMs;
+use promql::{Engine, RangeArgs};
+use support::http::escape;
+use support::peers::Peer;
+
+/// How far apart two floats may be, relative to the larger.
+const TOLERANCE: f64 = 1e-9;
+
+/// When instant queries ask, in seconds: within the data and with all of its hour behind.
+const AT: i64 = 1_790_003_590;
+
+/// What range queries ask for, in seconds: few wide steps, and narrow ones over everything and a bit more.
+const RANGES: [(i64, i64, i64); 2] = [(1_790_001_800, 1_790_003_600, 300), (1_789_999_900, 1_790_003_900, 40)];
+
+fn peers_answer(peer: &Peer, path: &str) -> Body {
+    let answer = peer.get(path);
+    let body = serde_json::from_slice(&answer.body).unwrap_or_else(|error| panic!("{path}: {error}"));
+    Body::of_http(answer.status, &body)
+}
+
+fn our_answer(memory: &Memory, query: &str, range: Option<(i64, i64, i64)>) -> Body {
+    let expr = match promql::parse(query) {
+        Ok(expr) => expr,
+        Err(error) => return Body::of_parse_error(&error),
+    };
+    let engine = Engine::default();
+    Body::of_engine(match range {
+        None => engine.instant(memory, &expr, UnixMs(AT * 1000), &|| false),
+        Some((start, end, step)) => {
+            let range = RangeArgs { start: UnixMs(start * 1000), end: UnixMs(end * 1000), step_ms: step * 1000 };
+            engine.range(memory, &expr, range, &|| false)
+        }
+    })
+    .without_newer_notes()
+}
+
+/// Returns every line of every file of expressions, in the order of the files' names.
+fn real_queries() -> Vec<String> {
+    let Ok(folder) = std::fs::read_dir(given::shared().join("real-queries")) else { return Vec::new() };
+    let mut files: Vec<_> = folder.filter_map(|entry| Some(entry.ok()?.file_name().into_string().ok()?)).collect();
+    files.retain(|name| name.ends_with(".rendered.txt") || name.ends_with(".exprs.txt"));
+    files.sort();
+    let texts = files.iter().filter_map(|name| shared_text(&format!("real-queries/{name}")));
+    texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+#[test]
+fn queries_of_real_dashboards_and_rules_are_answered_as_by_prometheus() {
+    let Some(history) = shared_text("exporters/promql-golden/history.om.gz") else { return };
+    let queries = real_queries();
+    let Some(peer) = Peer::prometheus_with_history(&history, &[]) else { return };
+    let memory = Memory::read(&history);
+    let (mut equal, mut different, mut with_series) = (0, 0, 0);
+    for query in &queries {
+        let escaped = escape(query);
+        let instant = (format!("/api/v1/query?time={AT}&query={escaped}"), None);
+        let ranges = RANGES.map(|(start, end, step)| {
+            (
+                format!("/api/v1/query_range?start={start}&end={end}&step={step}&query={escaped}"),
+                Some((start, end, step)),
+            )
+        });
+        for (path, range) in [instant].into_iter().chain(ranges) {
+            let wanted = peers_answer(&peer, &path);
+            let found = our_answer(&memory, query, range);
+            with_series += usize::from(!wanted.rows.is_empty());
+            match found.differs(&wanted, TOLERANCE, is_ordered(query)) {
+                None => equal += 1,
+                Some(text) => {
+                    different += 1;
+                    println!("{query}\n    {range:?}: {text:.700}");
+                }
+            }
+        }
+    }
+    let count = queries.len();
+    println!(
+        "real queries: {count} expressions, {equal} answers equal ({with_series} with series), {different} different"
+    );
+    assert!(count >= 1_964, "{count} expressions: some are missing");
+    assert!(with_series > 1_000, "{with_series} answers with series compare next to nothing");
+    assert_eq!(different, 0);
+}
