@@ -3,9 +3,12 @@
 //! `Absent` is a fact about the board and no fault; `Io` and `Malformed` name the file. What was read before the
 //! error stays in the batch: a collector reports the first bad piece and keeps the good ones.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use crate::host::Reader;
 
 /// What went wrong in a collector.
 #[derive(Debug)]
@@ -13,7 +16,7 @@ pub enum CollectError {
     /// The board has no such thing; the peer calls it "no data".
     Absent {
         /// What is absent.
-        what: String,
+        what: Cow<'static, str>,
     },
     /// A file could not be read.
     Io {
@@ -37,6 +40,11 @@ pub enum CollectError {
 }
 
 impl CollectError {
+    /// Returns the fact that the board has no such thing. It costs nothing, because it comes at every collection.
+    pub fn absent(what: &'static str) -> CollectError {
+        CollectError::Absent { what: Cow::Borrowed(what) }
+    }
+
     /// Returns an error that blames one line of a file.
     pub fn malformed(path: &Path, line: usize, expected: &str) -> CollectError {
         CollectError::Malformed { path: path.to_owned(), line, expected: expected.to_owned() }
@@ -100,6 +108,14 @@ impl Troubles {
                 None
             }
         }
+    }
+
+    /// Blames the file read last for one line, where there is a line to blame.
+    ///
+    /// # Errors
+    /// That blame.
+    pub fn of_line(file: &Reader, line: Option<usize>, expected: &str) -> Result<(), CollectError> {
+        line.map_or(Ok(()), |line| Err(file.malformed(line, expected)))
     }
 
     /// Returns the first error noted.

@@ -271,7 +271,7 @@ fn find(host: &Host, line: &GpioLine) -> Result<(String, PathBuf, File, u32), Co
         }
     }
     let chip = line.chip.as_deref().unwrap_or("any gpiochip");
-    Err(CollectError::Absent { what: format!("GPIO line {} ({:?} of {chip})", line.name, line.line) })
+    Err(CollectError::Absent { what: format!("GPIO line {} ({:?} of {chip})", line.name, line.line).into() })
 }
 
 fn offset_of(file: &File, path: &Path, lines: u32, name: &str) -> Result<Option<u32>, CollectError> {

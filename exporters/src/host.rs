@@ -121,6 +121,48 @@ impl Reader {
         as_text(&self.path, &self.buf).map(Some)
     }
 
+    /// Reads a file of one value, without the white space around it. `None`, at no cost, is a file that is not
+    /// there, that this process may not read, or to which the kernel has nothing to say just now.
+    ///
+    /// # Errors
+    /// `Io`, or `Malformed` when it is no UTF-8 or too long.
+    pub fn word(&mut self, base: &Path, parts: &[&str]) -> Result<Option<&str>, CollectError> {
+        if !self.fill_if_said(base, parts)? {
+            return Ok(None);
+        }
+        as_text(&self.path, &self.buf).map(|text| Some(text.trim()))
+    }
+
+    /// Reads a file as [`Reader::word`] does and appends it to a text. Bytes that are no UTF-8 become U+FFFD, one
+    /// for each run of them, as with Go's `ToValidUTF8`. Returns whether there was a file.
+    ///
+    /// # Errors
+    /// `Io`, or `Malformed` when it is too long.
+    pub fn label(&mut self, base: &Path, parts: &[&str], out: &mut String) -> Result<bool, CollectError> {
+        if !self.fill_if_said(base, parts)? {
+            return Ok(false);
+        }
+        let mut was_odd = false;
+        for chunk in self.buf.trim_ascii().utf8_chunks() {
+            out.push_str(chunk.valid());
+            was_odd &= chunk.valid().is_empty();
+            if !chunk.invalid().is_empty() && !was_odd {
+                out.push(char::REPLACEMENT_CHARACTER);
+                was_odd = true;
+            }
+        }
+        Ok(true)
+    }
+
+    fn fill_if_said(&mut self, base: &Path, parts: &[&str]) -> Result<bool, CollectError> {
+        set_path(&mut self.path, base, parts);
+        match File::open(&self.path).and_then(|file| fill(&file, &mut self.buf)) {
+            Ok(()) => Ok(true),
+            Err(error) if is_silence(&error) => Ok(false),
+            Err(error) => Err(read_error(&self.path, error)),
+        }
+    }
+
     /// Returns what was read last.
     ///
     /// # Errors
@@ -253,15 +295,35 @@ fn as_text<'b>(path: &Path, buf: &'b [u8]) -> Result<&'b str, CollectError> {
     })
 }
 
-/// Reads from the start until nothing more comes: files of the kernel do not know their size beforehand.
+/// Returns whether the kernel only says that there is nothing to say: no such file, not for this process, or a
+/// driver that knows the file and not the value (a battery without a gauge).
+fn is_silence(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    const CODES: [Errno; 5] = [Errno::NODATA, Errno::OPNOTSUPP, Errno::INVAL, Errno::AGAIN, Errno::NODEV];
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied)
+        || CODES.iter().any(|known| error.raw_os_error() == Some(known.raw_os_error()))
+}
+
 fn read_whole(file: &File, path: &Path, buf: &mut Vec<u8>) -> Result<(), CollectError> {
+    fill(file, buf).map_err(|error| read_error(path, error))
+}
+
+fn read_error(path: &Path, source: io::Error) -> CollectError {
+    match source.kind() {
+        io::ErrorKind::FileTooLarge => CollectError::malformed(path, 0, "at most 16 MiB"),
+        _ => CollectError::Io { path: path.to_owned(), source },
+    }
+}
+
+/// Reads from the start until nothing more comes: files of the kernel do not know their size beforehand.
+fn fill(file: &File, buf: &mut Vec<u8>) -> io::Result<()> {
     buf.clear();
     buf.resize(buf.capacity().max(1_024), 0);
     let mut filled = 0;
     loop {
         if filled == buf.len() {
             if filled >= FILE_BYTES_MAX {
-                return Err(CollectError::malformed(path, 0, "at most 16 MiB"));
+                return Err(io::ErrorKind::FileTooLarge.into());
             }
             buf.resize((filled * 2).min(FILE_BYTES_MAX), 0);
         }
@@ -271,7 +333,7 @@ fn read_whole(file: &File, path: &Path, buf: &mut Vec<u8>) -> Result<(), Collect
             Err(source) if source.kind() == io::ErrorKind::Interrupted => {}
             Err(source) => {
                 buf.clear();
-                return Err(CollectError::Io { path: path.to_owned(), source });
+                return Err(source);
             }
         }
     }

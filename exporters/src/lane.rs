@@ -118,7 +118,7 @@ mod tests {
         fn collect(&mut self, _: &Host, out: &mut Batch) -> Result<(), CollectError> {
             out.family("good", "The good half.", MetricKind::Gauge);
             out.add(&[], 1.0);
-            Err(CollectError::Absent { what: "the other half".to_owned() })
+            Err(CollectError::absent("the other half"))
         }
     }
 

@@ -16,27 +16,43 @@ pub mod lane;
 pub mod settings;
 pub mod system;
 
-#[cfg(any(feature = "diskstats", feature = "filesystem", feature = "netdev"))]
+// What several collectors share stands partly idle on a board that leaves some of them out.
+#[allow(dead_code)]
 mod filter;
-// The CPU collector needs every reader; without it some stand idle.
-#[cfg_attr(not(feature = "cpu"), allow(dead_code))]
+#[allow(dead_code)]
 mod number;
 mod peer;
+#[allow(dead_code)]
+mod sheet;
+#[allow(dead_code)]
+mod single;
 
+#[cfg(feature = "bonding")]
+mod bonding;
+#[cfg(feature = "cgroups")]
+mod cgroups;
 #[cfg(feature = "cpu")]
 mod cpu;
 #[cfg(feature = "diskstats")]
 mod diskstats;
 #[cfg(feature = "filesystem")]
 mod filesystem;
+#[cfg(feature = "kernel_hung")]
+mod kernel_hung;
 #[cfg(feature = "loadavg")]
 mod loadavg;
 #[cfg(feature = "meminfo")]
 mod meminfo;
 #[cfg(feature = "netdev")]
 mod netdev;
+#[cfg(feature = "nvme")]
+mod nvme;
+#[cfg(feature = "powersupplyclass")]
+mod powersupplyclass;
 #[cfg(feature = "stat")]
 mod stat;
+#[cfg(feature = "swap")]
+mod swap;
 #[cfg(feature = "textfile")]
 mod textfile;
 #[cfg(feature = "thermal_zone")]
@@ -45,6 +61,8 @@ mod thermal_zone;
 mod time;
 #[cfg(feature = "uname")]
 mod uname;
+#[cfg(feature = "watchdog")]
+mod watchdog;
 
 pub use collector::{Collector, CollectorInfo, FlagInfo};
 pub use error::CollectError;
@@ -56,26 +74,40 @@ pub use system::{Space, System, Uname};
 /// Every collector, in the order in which they run. `textfile` runs last, because what it reads gives way to what
 /// the others say under the same name.
 pub const COLLECTORS: &[CollectorInfo] = &[
+    #[cfg(feature = "bonding")]
+    bonding::INFO,
+    #[cfg(feature = "cgroups")]
+    cgroups::INFO,
     #[cfg(feature = "cpu")]
     cpu::INFO,
     #[cfg(feature = "diskstats")]
     diskstats::INFO,
     #[cfg(feature = "filesystem")]
     filesystem::INFO,
+    #[cfg(feature = "kernel_hung")]
+    kernel_hung::INFO,
     #[cfg(feature = "loadavg")]
     loadavg::INFO,
     #[cfg(feature = "meminfo")]
     meminfo::INFO,
     #[cfg(feature = "netdev")]
     netdev::INFO,
+    #[cfg(feature = "nvme")]
+    nvme::INFO,
+    #[cfg(feature = "powersupplyclass")]
+    powersupplyclass::INFO,
     #[cfg(feature = "stat")]
     stat::INFO,
+    #[cfg(feature = "swap")]
+    swap::INFO,
     #[cfg(feature = "thermal_zone")]
     thermal_zone::INFO,
     #[cfg(feature = "time")]
     time::INFO,
     #[cfg(feature = "uname")]
     uname::INFO,
+    #[cfg(feature = "watchdog")]
+    watchdog::INFO,
     #[cfg(feature = "textfile")]
     textfile::INFO,
 ];

@@ -36,6 +36,26 @@ pub fn unsigned(text: &str) -> Option<u64> {
     if text.starts_with('+') { None } else { text.parse().ok() }
 }
 
+/// Reads an integer in the forms that Go's `ParseInt` takes with base 0: `-5`, `0x1f`, `017`.
+pub fn integer(text: &str) -> Option<i64> {
+    let (is_negative, digits) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let (radix, digits) = match digits.as_bytes() {
+        [b'0', b'x' | b'X', ..] => (16, &digits[2..]),
+        [b'0', b'b' | b'B', ..] => (2, &digits[2..]),
+        [b'0', b'o' | b'O', ..] => (8, &digits[2..]),
+        [b'0', _, ..] => (8, &digits[1..]),
+        _ => (10, digits),
+    };
+    if !digits.starts_with(|c: char| c.is_ascii_hexdigit()) {
+        return None;
+    }
+    let value = i128::from(u64::from_str_radix(digits, radix).ok()?);
+    i64::try_from(if is_negative { -value } else { value }).ok()
+}
+
 /// Reads a float as a kernel prints one.
 pub fn float(text: &str) -> Option<f64> {
     text.parse().ok()
@@ -50,6 +70,12 @@ mod tests {
         for value in [0, 7, 10, 4_096, u64::MAX] {
             assert_eq!(Decimal::new(value).as_str(), value.to_string());
             assert_eq!(unsigned(&value.to_string()), Some(value));
+        }
+        for (text, value) in [("-5", -5), ("0x1F", 31), ("017", 15), ("0", 0), ("-9223372036854775808", i64::MIN)] {
+            assert_eq!(integer(text), Some(value), "{text}");
+        }
+        for bad in ["", "-", "--1", "0x", "0x-1", "09", "9223372036854775808", "1.0", "1 "] {
+            assert_eq!(integer(bad), None, "{bad:?}");
         }
         for bad in ["", "+1", "-1", "1.0", "18446744073709551616", "0x1", " 1"] {
             assert_eq!(unsigned(bad), None, "{bad:?}");

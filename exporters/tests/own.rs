@@ -21,7 +21,8 @@ pub fn flags(tree: &Path) -> Vec<String> {
         ["path.rootfs=/board", "collector.cpu.info", "collector.stat.softirq", "collector.netdev.label-ifalias"];
     let features = "collector.cpu.info.flags-include=^(neon|vfp)$".to_owned();
     let directory = format!("collector.textfile.directory={}", tree.join("textfile").display());
-    fixed.map(str::to_owned).into_iter().chain([features, directory]).collect()
+    let every_collector = COLLECTORS.iter().map(|info| format!("collector.{}", info.name));
+    fixed.map(str::to_owned).into_iter().chain([features, directory]).chain(every_collector).collect()
 }
 
 /// Returns its mounts.
@@ -70,15 +71,21 @@ fn the_readme_lists_every_collector() {
         let flags: Vec<String> = info
             .flags
             .iter()
-            .map(|flag| flag.name.strip_prefix("collector.").and_then(|name| name.strip_prefix(info.name)))
-            .map(|flag| format!("`{}`", flag.expect("named after its collector").trim_start_matches('.')))
+            .map(|flag| flag.name.strip_prefix("collector.").expect("a collector's flag"))
+            .map(|flag| format!("`{}`", flag.strip_prefix(info.name).unwrap_or(flag).trim_start_matches('.')))
             .collect();
         let on = if info.default_on { "on" } else { "off" };
         table.push_str(&format!("| {} | {on} | {} | {} |\n", info.name, flags.join(" "), info.doc));
         assert!(info.doc.ends_with('.') && !info.doc.contains('\n'), "{}: one sentence", info.name);
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let readme = fs::read_to_string(path).expect("a README");
+    let mut readme = fs::read_to_string(&path).expect("a README");
+    if std::env::var_os("NARTHEX_BLESS").is_some() {
+        let start = readme.find("| collector |").expect("a table");
+        let end = start + readme[start..].find("\n\n").expect("an empty line after it") + 1;
+        readme.replace_range(start..end, &table);
+        fs::write(&path, &readme).expect("a writable file");
+    }
     assert!(readme.contains(&table), "README.md lacks this table:\n{table}");
 }
 

@@ -1,0 +1,44 @@
+//! `node_kernel_hung_tasks_total`: how often the kernel found a task that hung.
+//!
+//! ```text
+//! 0        <- /proc/sys/kernel/hung_task_detect_count, kernel 6.13
+//! ```
+//!
+//! Kernels before 6.13 do not count and have no such file.
+
+use model::{Batch, MetricKind};
+
+use crate::collector::{Collector, CollectorInfo};
+use crate::error::CollectError;
+use crate::host::{Host, Reader};
+use crate::single::unsigned;
+
+/// The line in the list.
+pub const INFO: CollectorInfo = CollectorInfo {
+    name: "kernel_hung",
+    default_on: true,
+    make: |_| Ok(Box::new(KernelHung::default())),
+    flags: &[],
+    doc: "Tasks found hanging, from `/proc/sys/kernel/hung_task_detect_count`.",
+};
+
+/// Reads the count.
+#[derive(Default)]
+struct KernelHung {
+    file: Reader,
+}
+
+impl Collector for KernelHung {
+    fn name(&self) -> &'static str {
+        INFO.name
+    }
+
+    fn collect(&mut self, host: &Host, out: &mut Batch) -> Result<(), CollectError> {
+        let count = unsigned(&mut self.file, &host.procfs, &["sys/kernel/hung_task_detect_count"])?;
+        let count = count.ok_or_else(|| CollectError::absent("the kernel's count of hung tasks"))?;
+        let help = "Total number of tasks that have been detected as hung since the system booted.";
+        out.family("node_kernel_hung_tasks_total", help, MetricKind::Counter);
+        out.add(&[], count);
+        Ok(())
+    }
+}
