@@ -22,6 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "exposition",
             "targets",
             "relabel",
+            "push",
             "yaml",
             "kernel",
             "model",
@@ -33,6 +34,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // What a configuration file calls relabel_configs is read in one place for everybody who has some.
     ("relabel", &["yaml", "model"]),
     ("targets", &["relabel", "exposition", "model"]),
+    ("push", &["exposition", "model"]),
     ("promql", &["model"]),
     ("tsdb", &["model"]),
     ("notify", &["yaml", "model"]),

@@ -16,8 +16,8 @@ fn parsed(text: &str) -> Result<String, String> {
 #[test]
 fn what_is_printed_reads_back() {
     let text = "# HELP a A \\\\ and \\n.\n# TYPE a counter\na{x=\"1\\\"\\\\\\n\",y=\"\"} 1 1500\n\
-                # HELP h \n# TYPE h histogram\nh_bucket{le=\"0.5\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_sum 3\nh_count 2\n\
-                # HELP s \n# TYPE s summary\ns{quantile=\"0.5\"} 1\ns_sum 1\ns_count 1\n";
+                # TYPE h histogram\nh_bucket{le=\"0.5\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_sum 3\nh_count 2\n\
+                # TYPE s summary\ns{quantile=\"0.5\"} 1\ns_sum 1\ns_count 1\n";
     assert_eq!(parsed(text).as_deref(), Ok(text));
 }
 
@@ -47,7 +47,7 @@ fn odd_but_right_texts_are_accepted() {
 fn help_may_come_late_and_samples_apart() {
     assert_eq!(
         parsed("# TYPE a gauge\na{x=\"1\"} 1\nb 2\na{x=\"2\"} 3\n# HELP a late\n").as_deref(),
-        Ok("# HELP a late\n# TYPE a gauge\na{x=\"1\"} 1\na{x=\"2\"} 3\n# HELP b \n# TYPE b untyped\nb 2\n")
+        Ok("# HELP a late\n# TYPE a gauge\na{x=\"1\"} 1\na{x=\"2\"} 3\n# TYPE b untyped\nb 2\n")
     );
 }
 

@@ -65,6 +65,10 @@ fn write_family(batch: &Batch, family: &Family, rows: &mut [u32], out: &mut Stri
     let row = |index: u32| &batch.rows()[index as usize];
     rows.sort_unstable_by(|a, b| compare(batch, name, bound, row(*a), row(*b)).then(a.cmp(b)));
     for (word, text) in [("HELP", batch.help(family)), ("TYPE", family.kind.as_prometheus())] {
+        // A push without a help text has no such line with the peer; a collector always has one.
+        if text.is_empty() {
+            continue;
+        }
         out.extend(["# ", word, " ", name, " "]);
         push_escaped(out, text, false);
         out.push('\n');
@@ -263,7 +267,7 @@ mod tests {
                 batch.family("a", "", MetricKind::Unknown);
                 batch.add(&[("device", "/dev/\"x\""), ("device_error", ""), ("fstype", "ext4"), ("zone", "")], 1.0);
             },
-            "# HELP a \n# TYPE a untyped\na{device=\"/dev/\\\"x\\\"\",device_error=\"\",fstype=\"ext4\",zone=\"\"} 1\n",
+            "# TYPE a untyped\na{device=\"/dev/\\\"x\\\"\",device_error=\"\",fstype=\"ext4\",zone=\"\"} 1\n",
         );
     }
 
