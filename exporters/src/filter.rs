@@ -43,6 +43,19 @@ impl Filter {
         })
     }
 
+    /// Reads a pair of flags that may both be given, with their defaults.
+    pub fn both(
+        settings: &Settings,
+        (include, included): (&str, &str),
+        (exclude, excluded): (&str, &str),
+    ) -> Result<Filter, SettingsError> {
+        Ok(Filter {
+            include: settings.pattern(include, included)?,
+            exclude: settings.pattern(exclude, excluded)?,
+            answers: Vec::new(),
+        })
+    }
+
     /// Returns whether a name is told.
     pub fn is_wanted(&mut self, name: &str) -> bool {
         if self.include.is_none() && self.exclude.is_none() {

@@ -185,18 +185,34 @@ impl Reader {
     /// # Errors
     /// `Io`, or `Malformed` when it is no UTF-8 or too long.
     pub fn kept_text(&mut self, base: &Path, name: &str) -> Result<&str, CollectError> {
+        self.fill_kept(base, name).map_err(|error| read_error(&self.path, error))?;
+        as_text(&self.path, &self.buf)
+    }
+
+    /// Reads the one file this reader is for, as [`Reader::kept_text`] does. `None`, at no cost, is a file that is
+    /// not there, that this process may not read, or to which the kernel has nothing to say.
+    ///
+    /// # Errors
+    /// `Io`, or `Malformed` when it is no UTF-8 or too long.
+    pub fn kept_text_if_there(&mut self, base: &Path, name: &str) -> Result<Option<&str>, CollectError> {
+        match self.fill_kept(base, name) {
+            Ok(()) => as_text(&self.path, &self.buf).map(Some),
+            Err(error) if is_silence(&error) => Ok(None),
+            Err(error) => Err(read_error(&self.path, error)),
+        }
+    }
+
+    fn fill_kept(&mut self, base: &Path, name: &str) -> io::Result<()> {
         if self.kept.is_none() {
             set_path(&mut self.path, base, &[name]);
-            let file = File::open(&self.path);
-            self.kept = Some(file.map_err(|source| CollectError::Io { path: self.path.clone(), source })?);
+            self.kept = Some(File::open(&self.path)?);
         }
         let file = self.kept.as_ref().expect("opened above");
-        let read = read_whole(file, &self.path, &mut self.buf);
+        let read = fill(file, &mut self.buf);
         if read.is_err() || base != Path::new("/proc") {
             self.kept = None;
         }
-        read?;
-        as_text(&self.path, &self.buf)
+        read
     }
 
     /// Returns an error that blames a line of the file read last.
@@ -296,11 +312,11 @@ fn as_text<'b>(path: &Path, buf: &'b [u8]) -> Result<&'b str, CollectError> {
 }
 
 /// Returns whether the kernel only says that there is nothing to say: no such file, not for this process, or a
-/// driver that knows the file and not the value (a battery without a gauge).
-fn is_silence(error: &io::Error) -> bool {
+/// driver that knows the file and not the value (a battery without a gauge), or a process that has just ended.
+pub(crate) fn is_silence(error: &io::Error) -> bool {
     use rustix::io::Errno;
-    const CODES: [Errno; 5] = [Errno::NODATA, Errno::OPNOTSUPP, Errno::INVAL, Errno::AGAIN, Errno::NODEV];
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied)
+    const CODES: [Errno; 6] = [Errno::NODATA, Errno::OPNOTSUPP, Errno::INVAL, Errno::AGAIN, Errno::NODEV, Errno::SRCH];
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::PermissionDenied)
         || CODES.iter().any(|known| error.raw_os_error() == Some(known.raw_os_error()))
 }
 

@@ -18,7 +18,11 @@ pub mod system;
 
 // What several collectors share stands partly idle on a board that leaves some of them out.
 #[allow(dead_code)]
+mod fields;
+#[allow(dead_code)]
 mod filter;
+#[allow(dead_code)]
+mod folder;
 #[allow(dead_code)]
 mod number;
 mod peer;
@@ -27,40 +31,94 @@ mod sheet;
 #[allow(dead_code)]
 mod single;
 
+#[cfg(feature = "arp")]
+mod arp;
 #[cfg(feature = "bonding")]
 mod bonding;
+#[cfg(feature = "btrfs")]
+mod btrfs;
+#[cfg(feature = "buddyinfo")]
+mod buddyinfo;
 #[cfg(feature = "cgroups")]
 mod cgroups;
+#[cfg(feature = "conntrack")]
+mod conntrack;
 #[cfg(feature = "cpu")]
 mod cpu;
+#[cfg(feature = "cpufreq")]
+mod cpufreq;
 #[cfg(feature = "diskstats")]
 mod diskstats;
+#[cfg(feature = "dmi")]
+mod dmi;
+#[cfg(feature = "edac")]
+mod edac;
+#[cfg(feature = "entropy")]
+mod entropy;
+#[cfg(feature = "filefd")]
+mod filefd;
 #[cfg(feature = "filesystem")]
 mod filesystem;
+#[cfg(feature = "interrupts")]
+mod interrupts;
 #[cfg(feature = "kernel_hung")]
 mod kernel_hung;
 #[cfg(feature = "loadavg")]
 mod loadavg;
+#[cfg(feature = "mdadm")]
+mod mdadm;
 #[cfg(feature = "meminfo")]
 mod meminfo;
+#[cfg(feature = "netclass")]
+mod netclass;
 #[cfg(feature = "netdev")]
 mod netdev;
+#[cfg(feature = "netstat")]
+mod netstat;
 #[cfg(feature = "nvme")]
 mod nvme;
+#[cfg(feature = "os")]
+mod os;
 #[cfg(feature = "powersupplyclass")]
 mod powersupplyclass;
+#[cfg(feature = "pressure")]
+mod pressure;
+#[cfg(feature = "processes")]
+mod processes;
+#[cfg(feature = "rapl")]
+mod rapl;
+#[cfg(feature = "schedstat")]
+mod schedstat;
+#[cfg(feature = "selinux")]
+mod selinux;
+#[cfg(feature = "slabinfo")]
+mod slabinfo;
+#[cfg(feature = "sockstat")]
+mod sockstat;
+#[cfg(feature = "softirqs")]
+mod softirqs;
+#[cfg(feature = "softnet")]
+mod softnet;
 #[cfg(feature = "stat")]
 mod stat;
 #[cfg(feature = "swap")]
 mod swap;
+#[cfg(feature = "sysctl")]
+mod sysctl;
 #[cfg(feature = "textfile")]
 mod textfile;
 #[cfg(feature = "thermal_zone")]
 mod thermal_zone;
 #[cfg(feature = "time")]
 mod time;
+#[cfg(feature = "timex")]
+mod timex;
+#[cfg(feature = "udp_queues")]
+mod udp_queues;
 #[cfg(feature = "uname")]
 mod uname;
+#[cfg(feature = "vmstat")]
+mod vmstat;
 #[cfg(feature = "watchdog")]
 mod watchdog;
 
@@ -69,43 +127,97 @@ pub use error::CollectError;
 pub use host::Host;
 pub use lane::{Failure, Lane};
 pub use settings::{FlagUse, Settings, SettingsError, SettingsErrors, flag_use, lane};
-pub use system::{Space, System, Uname};
+pub use system::{Space, System, Timex, Uname};
 
 /// Every collector, in the order in which they run. `textfile` runs last, because what it reads gives way to what
 /// the others say under the same name.
 pub const COLLECTORS: &[CollectorInfo] = &[
+    #[cfg(feature = "arp")]
+    arp::INFO,
     #[cfg(feature = "bonding")]
     bonding::INFO,
+    #[cfg(feature = "btrfs")]
+    btrfs::INFO,
+    #[cfg(feature = "buddyinfo")]
+    buddyinfo::INFO,
     #[cfg(feature = "cgroups")]
     cgroups::INFO,
+    #[cfg(feature = "conntrack")]
+    conntrack::INFO,
     #[cfg(feature = "cpu")]
     cpu::INFO,
+    #[cfg(feature = "cpufreq")]
+    cpufreq::INFO,
     #[cfg(feature = "diskstats")]
     diskstats::INFO,
+    #[cfg(feature = "dmi")]
+    dmi::INFO,
+    #[cfg(feature = "edac")]
+    edac::INFO,
+    #[cfg(feature = "entropy")]
+    entropy::INFO,
+    #[cfg(feature = "filefd")]
+    filefd::INFO,
     #[cfg(feature = "filesystem")]
     filesystem::INFO,
+    #[cfg(feature = "interrupts")]
+    interrupts::INFO,
     #[cfg(feature = "kernel_hung")]
     kernel_hung::INFO,
     #[cfg(feature = "loadavg")]
     loadavg::INFO,
+    #[cfg(feature = "mdadm")]
+    mdadm::INFO,
     #[cfg(feature = "meminfo")]
     meminfo::INFO,
+    #[cfg(feature = "netclass")]
+    netclass::INFO,
     #[cfg(feature = "netdev")]
     netdev::INFO,
+    #[cfg(feature = "netstat")]
+    netstat::INFO,
     #[cfg(feature = "nvme")]
     nvme::INFO,
+    #[cfg(feature = "os")]
+    os::INFO,
     #[cfg(feature = "powersupplyclass")]
     powersupplyclass::INFO,
+    #[cfg(feature = "pressure")]
+    pressure::INFO,
+    #[cfg(feature = "processes")]
+    processes::INFO,
+    #[cfg(feature = "rapl")]
+    rapl::INFO,
+    #[cfg(feature = "schedstat")]
+    schedstat::INFO,
+    #[cfg(feature = "selinux")]
+    selinux::INFO,
+    #[cfg(feature = "slabinfo")]
+    slabinfo::INFO,
+    #[cfg(feature = "sockstat")]
+    sockstat::INFO,
+    #[cfg(feature = "softirqs")]
+    softirqs::INFO,
+    #[cfg(feature = "softnet")]
+    softnet::INFO,
     #[cfg(feature = "stat")]
     stat::INFO,
     #[cfg(feature = "swap")]
     swap::INFO,
+    #[cfg(feature = "sysctl")]
+    sysctl::INFO,
     #[cfg(feature = "thermal_zone")]
     thermal_zone::INFO,
     #[cfg(feature = "time")]
     time::INFO,
+    #[cfg(feature = "timex")]
+    timex::INFO,
+    #[cfg(feature = "udp_queues")]
+    udp_queues::INFO,
     #[cfg(feature = "uname")]
     uname::INFO,
+    #[cfg(feature = "vmstat")]
+    vmstat::INFO,
     #[cfg(feature = "watchdog")]
     watchdog::INFO,
     #[cfg(feature = "textfile")]

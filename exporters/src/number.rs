@@ -56,6 +56,11 @@ pub fn integer(text: &str) -> Option<i64> {
     i64::try_from(if is_negative { -value } else { value }).ok()
 }
 
+/// Appends a text, every character that no metric's name may have as an underscore.
+pub fn push_metric_name(out: &mut String, text: &str) {
+    out.extend(text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' || c == ':' { c } else { '_' }));
+}
+
 /// Reads a float as a kernel prints one.
 pub fn float(text: &str) -> Option<f64> {
     text.parse().ok()

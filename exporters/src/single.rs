@@ -57,6 +57,11 @@ impl Words {
         self.ends.push(self.text.len());
     }
 
+    /// Returns how many there are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
     /// Returns a word; there is none after the last.
     pub fn get(&self, index: usize) -> &str {
         let start = index.checked_sub(1).and_then(|before| self.ends.get(before));

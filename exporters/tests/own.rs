@@ -19,10 +19,12 @@ pub fn board() -> PathBuf {
 pub fn flags(tree: &Path) -> Vec<String> {
     let fixed =
         ["path.rootfs=/board", "collector.cpu.info", "collector.stat.softirq", "collector.netdev.label-ifalias"];
+    let asked = ["include=kernel.threads-max", "include=fs.file-nr:total,current,max", "include-info=kernel.actions"]
+        .map(|flag| format!("collector.sysctl.{flag}"));
     let features = "collector.cpu.info.flags-include=^(neon|vfp)$".to_owned();
     let directory = format!("collector.textfile.directory={}", tree.join("textfile").display());
     let every_collector = COLLECTORS.iter().map(|info| format!("collector.{}", info.name));
-    fixed.map(str::to_owned).into_iter().chain([features, directory]).chain(every_collector).collect()
+    fixed.map(str::to_owned).into_iter().chain([features, directory]).chain(asked).chain(every_collector).collect()
 }
 
 /// Returns its mounts.
