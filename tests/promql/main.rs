@@ -12,6 +12,7 @@ use given::memory::Memory;
 use given::shared_text;
 use model::UnixMs;
 use promql::{Engine, RangeArgs};
+use serde_json::Value;
 use support::http::escape;
 use support::peers::Peer;
 
@@ -46,20 +47,22 @@ fn our_answer(memory: &Memory, query: &str, range: Option<(i64, i64, i64)>) -> B
     .without_newer_notes()
 }
 
-/// Returns every line of every file of expressions, in the order of the files' names.
-fn real_queries() -> Vec<String> {
-    let Ok(folder) = std::fs::read_dir(given::shared().join("real-queries")) else { return Vec::new() };
-    let mut files: Vec<_> = folder.filter_map(|entry| Some(entry.ok()?.file_name().into_string().ok()?)).collect();
+/// Returns every line of every file of expressions, in the order of the files' names; `None` where they are missing.
+fn real_queries() -> Option<Vec<String>> {
+    let Ok(folder) = std::fs::read_dir(given::shared().join("real-queries")) else {
+        return shared_text("real-queries").map(|_| Vec::new());
+    };
+    let mut files: Vec<_> = folder.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
     files.retain(|name| name.ends_with(".rendered.txt") || name.ends_with(".exprs.txt"));
     files.sort();
     let texts = files.iter().filter_map(|name| shared_text(&format!("real-queries/{name}")));
-    texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
+    Some(texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect())
 }
 
 #[test]
 fn queries_of_real_dashboards_and_rules_are_answered_as_by_prometheus() {
     let Some(history) = shared_text("exporters/promql-golden/history.om.gz") else { return };
-    let queries = real_queries();
+    let Some(queries) = real_queries() else { return };
     let Some(peer) = Peer::prometheus_with_history(&history, &[]) else { return };
     let memory = Memory::read(&history);
     let (mut equal, mut different, mut with_series) = (0, 0, 0);
@@ -91,5 +94,29 @@ fn queries_of_real_dashboards_and_rules_are_answered_as_by_prometheus() {
     );
     assert!(count >= 1_964, "{count} expressions: some are missing");
     assert!(with_series > 1_000, "{with_series} answers with series compare next to nothing");
+    assert_eq!(different, 0);
+}
+
+#[test]
+fn real_queries_parse_and_print_as_by_prometheus() {
+    let Some(queries) = real_queries() else { return };
+    let Some(peer) = Peer::prometheus("global: {scrape_interval: 1h}\n", &[]) else { return };
+    let mut different = 0;
+    for query in &queries {
+        let ask = |what: &str| -> Value {
+            let answer = peer.get(&format!("/api/v1/{what}?query={}", escape(query)));
+            serde_json::from_slice(&answer.body).expect("a JSON body")
+        };
+        let (tree, text) = (ask("parse_query"), ask("format_query"));
+        let expr = promql::parse(query).unwrap_or_else(|error| panic!("{query}: {error}"));
+        let mut json = String::new();
+        expr.write_json(&mut json);
+        let found: Value = serde_json::from_str(&json).expect("our own JSON");
+        if found != tree["data"] || text["data"].as_str() != Some(&expr.pretty()) {
+            different += 1;
+            println!("{query}\n  found {json}\n wanted {}\n  found {}\n wanted {text}", tree["data"], expr.pretty());
+        }
+    }
+    println!("real queries: {} parsed and printed, {different} differ", queries.len());
     assert_eq!(different, 0);
 }

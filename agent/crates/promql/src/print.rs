@@ -142,7 +142,7 @@ impl Display for Expr {
             ExprKind::Binary(_) => write_chain(self, f),
             ExprKind::Vector(selector) => write_selector(selector, None, f),
             ExprKind::Matrix(matrix) => write_selector(&matrix.selector, Some(&matrix.range), f),
-            ExprKind::Subquery(subquery) => write_subquery(subquery, f),
+            ExprKind::Subquery(subquery) => write!(f, "{}{}", subquery.expr, SubqueryTail(subquery)),
             ExprKind::Call(call) => {
                 write!(f, "{}(", call.function.name)?;
                 for (i, arg) in call.args.iter().enumerate() {
@@ -151,8 +151,7 @@ impl Display for Expr {
                 f.write_str(")")
             }
             ExprKind::Aggregate(aggregate) => {
-                write_aggregate_head(aggregate, f)?;
-                f.write_str("(")?;
+                write!(f, "{}(", AggregateHead(aggregate))?;
                 if let Some(param) = &aggregate.param {
                     write!(f, "{param}, ")?;
                 }
@@ -162,12 +161,17 @@ impl Display for Expr {
     }
 }
 
-fn write_aggregate_head(aggregate: &Aggregate, f: &mut Formatter<'_>) -> fmt::Result {
-    f.write_str(aggregate.op.as_str())?;
-    match (aggregate.without, aggregate.grouping.is_empty()) {
-        (true, _) => write!(f, " without ({}) ", LabelList(&aggregate.grouping)),
-        (_, false) => write!(f, " by ({}) ", LabelList(&aggregate.grouping)),
-        _ => Ok(()),
+/// What stands before the parenthesis of an aggregation.
+pub(crate) struct AggregateHead<'a>(pub &'a Aggregate);
+
+impl Display for AggregateHead<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.op.as_str())?;
+        match (self.0.without, self.0.grouping.is_empty()) {
+            (true, _) => write!(f, " without ({}) ", LabelList(&self.0.grouping)),
+            (_, false) => write!(f, " by ({}) ", LabelList(&self.0.grouping)),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -187,7 +191,7 @@ fn write_chain(expr: &Expr, f: &mut Formatter<'_>) -> fmt::Result {
 }
 
 /// What stands between an operator and its right side.
-struct OperatorTail<'a>(&'a Binary);
+pub(crate) struct OperatorTail<'a>(pub &'a Binary);
 
 impl Display for OperatorTail<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -251,13 +255,18 @@ fn write_selector(selector: &VectorSelector, range: Option<&Length>, f: &mut For
     write_modifiers(selector.at, &selector.offset, f)
 }
 
-fn write_subquery(subquery: &Subquery, f: &mut Formatter<'_>) -> fmt::Result {
-    write!(f, "{}[{}:", subquery.expr, subquery.range)?;
-    if let Some(step) = &subquery.step {
-        step.fmt(f)?;
+/// What stands behind the expression of a subquery.
+pub(crate) struct SubqueryTail<'a>(pub &'a Subquery);
+
+impl Display for SubqueryTail<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "[{}:", self.0.range)?;
+        if let Some(step) = &self.0.step {
+            step.fmt(f)?;
+        }
+        f.write_str("]")?;
+        write_modifiers(self.0.at, &self.0.offset, f)
     }
-    f.write_str("]")?;
-    write_modifiers(subquery.at, &subquery.offset, f)
 }
 
 fn write_modifiers(at: Option<At>, offset: &Length, f: &mut Formatter<'_>) -> fmt::Result {

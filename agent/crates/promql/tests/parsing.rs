@@ -1,137 +1,53 @@
 //! The parser against Prometheus's answers, against anything at all, and against its own printer.
 
+mod support;
+
+use std::collections::BTreeSet;
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
 
-fn shared() -> PathBuf {
-    if let Some(path) = std::env::var_os("NARTHEX_SHARED") {
-        return path.into();
-    }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(3).expect("the crate lies three levels down");
-    root.join("../shared")
+use serde_json::Value;
+use support::random::Random;
+use support::shared_text;
+
+/// What becomes of a query: its tree and its pretty text, or the error's.
+fn outcome(query: &str) -> Result<(Value, String), String> {
+    let expr = parse(query).map_err(|error| format!("invalid parameter \"query\": {error}"))?;
+    let mut json = String::new();
+    expr.write_json(&mut json);
+    let tree = serde_json::from_str(&json).unwrap_or_else(|error| panic!("{query:?}: {error}: {json}"));
+    Ok((tree, expr.pretty()))
 }
 
-/// Returns the text of a top-level string member of a JSON object on one line.
-fn member(line: &str, key: &str) -> Option<String> {
-    let (mut depth, mut at) = (0, 0);
-    let bytes = line.as_bytes();
-    while at < bytes.len() {
-        match bytes[at] {
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth -= 1,
-            b'"' => {
-                let (text, end) = string(line, at);
-                at = end;
-                if depth == 1 && text == key && line[end..].starts_with(": \"") {
-                    return Some(string(line, end + 2).0);
-                }
-                continue;
-            }
-            _ => {}
-        }
-        at += 1;
-    }
-    None
-}
-
-/// Reads the JSON string that begins at a byte; returns it with where it ends.
-fn string(line: &str, start: usize) -> (String, usize) {
-    let (mut out, mut units) = (String::new(), Vec::new());
-    let mut chars = line[start + 1..].char_indices();
-    while let Some((at, c)) = chars.next() {
-        let plain = match c {
-            '"' => return (out, start + 1 + at + 1),
-            '\\' => match chars.next().map_or('\\', |(_, c)| c) {
-                'n' => '\n',
-                't' => '\t',
-                'r' => '\r',
-                'b' => '\u{8}',
-                'f' => '\u{c}',
-                'u' => {
-                    let hex: String = chars.by_ref().take(4).map(|(_, c)| c).collect();
-                    units.push(u16::from_str_radix(&hex, 16).expect("four hexadecimal digits"));
-                    if let Ok(text) = String::from_utf16(&units) {
-                        out.push_str(&text);
-                        units.clear();
-                    }
-                    continue;
-                }
-                other => other,
-            },
-            other => other,
-        };
-        out.push(plain);
-    }
-    panic!("a string without end in {line}");
-}
-
-/// Queries that level 3.14 accepts and 3.5 did not, by what is new in them.
-fn is_newer(query: &str) -> bool {
-    const NEW: [&str; 15] = [
-        "</",
-        ">/",
-        "anchored",
-        "smoothed",
-        "fill",
-        "min_of",
-        "max_of",
-        "step()",
-        "range()",
-        "start()",
-        "end()",
-        "histogram_quantiles",
-        "STEP()",
-        "first_over_time",
-        "start_timestamp",
-    ];
-    NEW.iter().any(|new| query.contains(new))
-}
-
+/// Every line of the golden file, as tree, printed form and error text; but for those, and only those, that
+/// `tests/levels/v3.5-parse.tsv` lists with what changed since.
 #[test]
-fn queries_print_and_fail_as_prometheus_says() {
-    let path = shared().join("suites/promqltest/parse_query/golden-3.5.3.jsonl");
-    let Ok(golden) = std::fs::read_to_string(&path) else {
-        println!("LEFT OUT: {} is not there; set NARTHEX_SHARED to compare", path.display());
-        return;
-    };
-    let squeeze = |text: &str| text.split_whitespace().collect::<String>();
-    let (mut same, mut newer, mut different) = (0, 0, 0);
-    for line in golden.lines() {
-        let query = member(line, "query").expect("a query");
-        let wanted = match (member(line, "formatted"), member(line, "error")) {
-            (Some(text), _) => text,
-            (_, Some(error)) => error.replacen("invalid parameter \"query\": ", "", 1),
-            _ => panic!("neither text nor error: {line}"),
+fn queries_parse_print_and_fail_as_prometheus_says() {
+    let Some(golden) = shared_text("suites/promqltest/parse_query/golden-3.5.3.jsonl") else { return };
+    let (mut same, mut different) = (0, BTreeSet::new());
+    for (number, line) in (1..).zip(golden.lines()) {
+        let case: Value = serde_json::from_str(line).expect("a golden line");
+        let query = case["query"].as_str().expect("a query");
+        let wanted = match case["error"].as_str() {
+            Some(error) => Err(error.to_owned()),
+            None => Ok((case["ast"].clone(), case["formatted"].as_str().expect("a text").to_owned())),
         };
-        let found = match promql::parse_with(&query, promql::Features::ALL) {
-            Ok(expr) => expr.to_string(),
-            Err(error) => error.to_string(),
-        };
-        if found == wanted || (wanted.contains('\n') && squeeze(&found) == squeeze(&wanted)) {
+        let found = outcome(query);
+        if found == wanted {
             same += 1;
-        } else if is_newer(&query) && wanted.contains("parse error") {
-            newer += 1;
         } else {
-            different += 1;
-            println!("{query:?}\n   found {found}\n  wanted {wanted}");
+            println!("line {number}: {query:?}\n   found {found:?}\n  wanted {wanted:?}");
+            assert!(found.is_ok() && wanted.is_err(), "line {number}: the newer level only accepts more");
+            different.insert(number);
         }
     }
-    println!("{same} the same, {newer} accepted since, {different} different");
-    assert!(same >= 1_868, "only {same} lines are the same");
-    assert_eq!(different, 0, "lines differ that are of no newer level");
-}
-
-/// A generator that always makes the same numbers of a seed (splitmix64).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % n as u64) as usize
-    }
+    let list = include_str!("levels/v3.5-parse.tsv").lines().filter(|line| !line.starts_with('#'));
+    let numbers = list.flat_map(|line| line.split_once('\t').expect("two columns").1.split(' '));
+    let listed: BTreeSet<usize> = numbers.map(|number| number.parse().expect("a line's number")).collect();
+    println!("{same} lines are the same, {} differ, {} are listed", different.len(), listed.len());
+    assert!(same + different.len() >= 2_065, "some lines are missing");
+    let unlisted: Vec<_> = different.difference(&listed).collect();
+    let equal: Vec<_> = listed.difference(&different).collect();
+    assert!(unlisted.is_empty() && equal.is_empty(), "differ unlisted {unlisted:?}, listed but equal {equal:?}");
 }
 
 fn parse(text: &str) -> Result<promql::Expr, promql::ParseError> {
@@ -222,6 +138,9 @@ fn no_text_makes_the_parser_panic_and_what_parses_prints_to_the_same() {
         evaluate(&expr);
         let printed = expr.to_string();
         let again = parse(&printed).unwrap_or_else(|error| panic!("seed {seed}: {text:?} -> {printed:?}: {error}"));
+        let (tree, pretty) = outcome(&text).expect("it parsed");
+        assert!(tree.is_object());
+        assert_eq!(parse(&pretty).map(|expr| expr.to_string()), parse(&printed).map(|expr| expr.to_string()));
         // Prometheus prints infinity with its sign, which before `^` reads as an operator of its own.
         if !printed.contains("+Inf ^") {
             assert_eq!(again.to_string(), printed, "seed {seed}: {text:?}");
@@ -301,6 +220,9 @@ fn what_is_too_deep_is_an_error_and_not_a_crash() {
             (format!("a{}", "^a".repeat(n)), "nested deeper"),
             (format!("a{}", " or a".repeat(n)), "higher than"),
             (format!("a{}", "[1m:]".repeat(n)), "higher than"),
+            (format!("a{}", "[1m:]".repeat(promql::HEIGHT_MAX as usize - 2)), "subquery is only allowed on instant"),
+            (format!("a{}", "{".repeat(n)), "unexpected left brace"),
+            (format!("a{}", " offset 1m".repeat(n)), "may not be set multiple times"),
         ] {
             let error = promql::parse(&text).expect_err("too deep").to_string();
             assert!(error.contains(wanted), "{:.40}: {error}", text);
@@ -314,9 +236,15 @@ fn what_is_too_deep_is_an_error_and_not_a_crash() {
             format!("{}a{}", "max_over_time((".repeat(deepest / 2), ")[1m:])".repeat(deepest / 2)),
             format!("a{}", " or a".repeat(promql::HEIGHT_MAX as usize - 2)),
             format!("a{}", " + 1".repeat(promql::HEIGHT_MAX as usize - 2)),
+            format!("{}a{}", "(a + ".repeat(deepest / 2), ")".repeat(deepest / 2)),
         ] {
             let expr = promql::parse(&text).unwrap_or_else(|error| panic!("{text:.40}: {error}"));
-            assert_eq!(promql::parse(&expr.to_string()).expect("as printed").to_string(), expr.to_string());
+            let printed = expr.to_string();
+            assert_eq!(promql::parse(&printed).expect("as printed").to_string(), printed);
+            assert_eq!(promql::parse(&expr.pretty()).expect("as printed").to_string(), printed);
+            let mut json = String::new();
+            expr.write_json(&mut json);
+            assert!(json.matches('{').count() == json.matches('}').count() && json.ends_with('}'));
             let engine = promql::Engine::default();
             let answer = engine.instant(&Nothing, &expr, model::UnixMs(0), &|| false);
             assert!(answer.is_ok(), "{text:.40}: {:?}", answer.err());

@@ -50,7 +50,10 @@ impl Checker<'_> {
                 matrix.selector.at.is_some()
             }
             ExprKind::Subquery(subquery) => {
-                let found = self.node(&mut subquery.expr)?;
+                let found = match &subquery.expr.kind {
+                    ExprKind::Subquery(_) => self.nested(subquery)?,
+                    _ => self.node(&mut subquery.expr)?,
+                };
                 if found != ValueType::Vector {
                     let found = found.as_str();
                     return self.fail(span, format!("subquery is only allowed on instant vector, got {found} instead"));
@@ -90,6 +93,17 @@ impl Checker<'_> {
         }
         *expr = left;
         Ok(found)
+    }
+
+    /// Returns what a subquery of a subquery ranges over, which is wrong in any case: without recursion, because a row of
+    /// brackets may be long. The innermost fault is the one that is named.
+    fn nested(&self, subquery: &mut Subquery) -> Parsed<ValueType> {
+        let mut inner = std::mem::replace(&mut subquery.expr, hole());
+        while let ExprKind::Subquery(next) = inner.kind {
+            inner = next.expr;
+        }
+        let found = self.node(&mut inner)?;
+        Ok(if found == ValueType::Vector { ValueType::Matrix } else { found })
     }
 
     fn binary(&self, span: Span, binary: &mut Binary, left: ValueType, right: ValueType) -> Parsed<()> {
