@@ -1,4 +1,4 @@
-//! `global`: the intervals, and the labels that leave the board with every sample and alert.
+//! `global`: the intervals, what scrape jobs have in common, and the labels that leave the board with every sample and alert.
 //!
 //! ```text
 //! global:
@@ -11,35 +11,26 @@
 use model::duration::DisplayMs;
 use model::limits::{LABEL_BYTES_MAX, LABELS_MAX};
 use model::{Labels, LabelsBuilder};
+use relabel::NameScheme;
 use yaml::{Errors, Map, Node};
 
 use super::limits::{INTERVAL_MS_MAX, INTERVAL_MS_MIN};
 use super::raw::{At, at, within};
+use super::scrape::{ScrapeDefaults, limits, name_scheme, protocols};
 
 /// The interval of everything that has none of its own, in milliseconds.
 const INTERVAL_MS: u64 = 15_000;
 
-/// Keys of Prometheus about scraping other targets, which is not served yet.
-const UNSERVED_SCRAPE: [&str; 14] = [
-    "scrape_timeout",
+/// Keys of Prometheus that are not served yet.
+const UNSERVED: [&str; 7] = [
     "scrape_failure_log_file",
-    "body_size_limit",
-    "sample_limit",
-    "target_limit",
-    "label_limit",
-    "label_name_length_limit",
-    "label_value_length_limit",
-    "keep_dropped_targets",
-    "scrape_protocols",
     "scrape_native_histograms",
     "convert_classic_histograms_to_nhcb",
     "always_scrape_classic_histograms",
-    "extra_scrape_metrics",
+    "rule_query_offset",
+    "query_log_file",
+    "metric_name_escaping_scheme",
 ];
-
-/// Other keys of Prometheus that are not served yet.
-const UNSERVED: [&str; 4] =
-    ["rule_query_offset", "query_log_file", "metric_name_validation_scheme", "metric_name_escaping_scheme"];
 
 /// Intervals and labels for everything.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +41,8 @@ pub struct Global {
     pub evaluation_interval_ms: u64,
     /// Added to what leaves the board, where a label of that name is not there.
     pub external_labels: Labels,
+    /// What scrape jobs take that say nothing else.
+    pub scrape: ScrapeDefaults,
 }
 
 impl Default for Global {
@@ -58,6 +51,7 @@ impl Default for Global {
             scrape_interval_ms: INTERVAL_MS,
             evaluation_interval_ms: INTERVAL_MS,
             external_labels: Labels::empty(),
+            scrape: ScrapeDefaults::default(),
         }
     }
 }
@@ -67,6 +61,8 @@ pub(super) struct RawGlobal {
     scrape_interval: Option<At<u64>>,
     evaluation_interval: Option<At<u64>>,
     external_labels: Vec<Node>,
+    scrape_timeout: Option<At<u64>>,
+    scrape: ScrapeDefaults,
 }
 
 impl RawGlobal {
@@ -81,19 +77,45 @@ impl RawGlobal {
             scrape_interval: at(&mut map, "scrape_interval", errors, Node::duration_ms),
             evaluation_interval: at(&mut map, "evaluation_interval", errors, Node::duration_ms),
             external_labels: labels.filter(Node::is_map).map_or_else(Vec::new, |node| node.children()),
+            scrape_timeout: at(&mut map, "scrape_timeout", errors, Node::duration_ms).filter(|at| at.value != 0),
+            scrape: read_scrape(&mut map, errors),
         };
-        map.known_but_unserved(&UNSERVED_SCRAPE, "it belongs to scrape_configs, which come later", warnings);
         map.known_but_unserved(&UNSERVED, "", warnings);
         map.finish(errors);
         raw
     }
 
+    /// Returns which names are accepted, for sections that are checked before all is believed.
+    pub fn names(&self) -> NameScheme {
+        self.scrape.names
+    }
+
     pub fn believe(self, env: &dyn Fn(&str) -> Option<String>, errors: &mut Errors) -> Global {
+        let scrape_interval_ms = interval(self.scrape_interval, INTERVAL_MS, errors);
+        let mut scrape = self.scrape;
+        scrape.timeout_ms = self.scrape_timeout.as_ref().map_or(scrape.timeout_ms, |at| at.value);
+        if let Some(at) = self.scrape_timeout.filter(|at| at.value > scrape_interval_ms) {
+            let what = "global scrape timeout greater than scrape interval";
+            at.complain(what, DisplayMs(scrape_interval_ms).to_string(), errors);
+        }
+        scrape.timeout_ms = scrape.timeout_ms.min(scrape_interval_ms);
         Global {
-            scrape_interval_ms: interval(self.scrape_interval, INTERVAL_MS, errors),
+            scrape_interval_ms,
+            scrape,
             evaluation_interval_ms: interval(self.evaluation_interval, INTERVAL_MS, errors),
             external_labels: external_labels(&self.external_labels, env, errors),
         }
+    }
+}
+
+fn read_scrape(map: &mut Map, errors: &mut Errors) -> ScrapeDefaults {
+    let default = ScrapeDefaults::default();
+    ScrapeDefaults {
+        timeout_ms: default.timeout_ms,
+        limits: limits(map, default.limits, errors),
+        protocols: protocols(map, "global config", errors).unwrap_or(default.protocols),
+        extra_metrics: map.bool("extra_scrape_metrics", errors).unwrap_or(false),
+        names: name_scheme(map, default.names, errors),
     }
 }
 

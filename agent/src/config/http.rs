@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use yaml::{Errors, Map, Node, Secret};
 
 use super::limits::HEADERS_MAX;
-use super::raw::{At, at, path};
+use super::raw::{At, at, child, path, peek};
 
-/// Keys of Prometheus's HTTP client that are not served yet.
+/// Keys of Prometheus's HTTP client that a sender does not serve yet.
 pub(super) const UNSERVED: [&str; 8] = [
     "oauth2",
     "proxy_url",
@@ -25,7 +25,7 @@ pub(super) const UNSERVED: [&str; 8] = [
 ];
 
 /// Headers that the protocols themselves set.
-const RESERVED_HEADERS: [&str; 13] = [
+pub(super) const RESERVED_HEADERS: [&str; 18] = [
     "authorization",
     "host",
     "content-encoding",
@@ -39,6 +39,11 @@ const RESERVED_HEADERS: [&str; 13] = [
     "www-authenticate",
     "accept-encoding",
     "x-prometheus-remote-write-version",
+    "x-prometheus-remote-read-version",
+    "x-prometheus-scrape-timeout-seconds",
+    "x-amz-date",
+    "x-amz-security-token",
+    "x-amz-content-sha256",
 ];
 
 /// An `http` or `https` URL. Prints without the password it may hold.
@@ -138,6 +143,8 @@ pub(super) struct RawAuth {
     basic: Option<RawBasic>,
     header: Option<RawHeader>,
     bearer: RawSecret,
+    /// Not served, but two ways at once are wrong whether or not one of them is served.
+    oauth2: Option<Node>,
 }
 
 #[derive(Debug)]
@@ -176,8 +183,8 @@ impl RawSecret {
     }
 
     pub fn believe(self, base: &Path, errors: &mut Errors) -> Option<SecretSource> {
-        if let (Some(_), Some(file)) = (&self.text, &self.file) {
-            file.complain("the secret is given twice", "either the text or the file", errors);
+        if let (Some(text), Some(file)) = (&self.text, &self.file) {
+            file.complain(twice(&text.node, &file.node), "", errors);
         }
         match self.text {
             Some(text) => Some(SecretSource::Text(text.value)),
@@ -186,27 +193,46 @@ impl RawSecret {
     }
 }
 
+/// Returns what is said of a secret and its file that are both there, in the peer's words.
+fn twice(text: &Node, file: &Node) -> String {
+    let path = text.key();
+    let owner = match path.rsplit('.').nth(1) {
+        Some(owner @ ("authorization" | "basic_auth")) => [owner, " "].concat(),
+        _ => String::new(),
+    };
+    let (text, file) = (text.name().unwrap_or(""), file.name().unwrap_or(""));
+    ["at most one of ", &owner, text, " & ", file, " must be configured"].concat()
+}
+
 impl RawAuth {
     pub fn read(map: &mut Map, errors: &mut Errors, warnings: &mut Errors) -> RawAuth {
         RawAuth {
             basic: map.get("basic_auth").map(|node| RawBasic::read(node, errors, warnings)),
             header: map.get("authorization").map(|node| RawHeader::read(node, errors, warnings)),
             bearer: RawSecret::read(map, "bearer_token", "bearer_token_file", errors),
+            oauth2: peek(map, "oauth2").inspect(|node| check_oauth2(node, errors)),
         }
     }
 
     pub fn believe(self, base: &Path, errors: &mut Errors) -> Auth {
-        let places = [
-            self.basic.as_ref().map(|basic| &basic.node),
-            self.header.as_ref().map(|header| &header.node),
-            self.bearer.node(),
-        ];
-        if let [_, second, ..] = places.into_iter().flatten().collect::<Vec<_>>()[..] {
-            second.complain(
-                "there is another way to authenticate here",
-                "at most one of basic_auth, authorization and bearer_token",
-                errors,
-            );
+        let (basic, header) = (self.basic.as_ref().map(|b| &b.node), self.header.as_ref().map(|h| &h.node));
+        let named = basic.or(self.oauth2.as_ref());
+        let twice = match (named, header, self.bearer.node()) {
+            (Some(_), _, Some(bearer)) => {
+                Some((bearer, "at most one of basic_auth, oauth2, bearer_token & bearer_token_file must be configured"))
+            }
+            (_, Some(_), Some(bearer)) => {
+                Some((bearer, "authorization is not compatible with bearer_token & bearer_token_file"))
+            }
+            (Some(_), Some(header), _) => {
+                Some((header, "at most one of basic_auth, oauth2 & authorization must be configured"))
+            }
+            _ => None,
+        };
+        let both = basic.and(self.oauth2.as_ref());
+        let both = both.map(|node| (node, "at most one of basic_auth, oauth2 & authorization must be configured"));
+        if let Some((node, what)) = twice.or(both) {
+            node.complain(what, "", errors);
         }
         match (self.basic, self.header) {
             (Some(basic), _) => basic.believe(base, errors),
@@ -220,9 +246,30 @@ impl RawAuth {
     }
 }
 
+/// Checks a section that is not served as far as the peer refuses it.
+fn check_oauth2(node: &Node, errors: &mut Errors) {
+    let has = |key: &str| child(node, key).is_some_and(|value| value.text() != Some(""));
+    for key in ["client_id", "token_url"].into_iter().filter(|key| !has(key)) {
+        node.complain(["oauth2 ", key, " must be configured"].concat(), "", errors);
+    }
+    if has("client_secret") && (has("client_secret_file") || has("client_secret_ref")) {
+        let what = "at most one of oauth2 client_secret, client_secret_file & client_secret_ref must be configured";
+        node.complain(what, "", errors);
+    }
+    if has("client_certificate_key") && (has("client_certificate_key_file") || has("client_certificate_key_ref")) {
+        let what = "at most one of oauth2 client_certificate_key, client_certificate_key_file & \
+                    client_certificate_key_ref must be configured";
+        node.complain(what, "", errors);
+    }
+}
+
 impl RawBasic {
     fn read(node: Node, errors: &mut Errors, warnings: &mut Errors) -> RawBasic {
         let mut map = node.map(errors);
+        if ["username", "username_file", "username_ref"].iter().filter(|key| child(&node, key).is_some()).count() > 1 {
+            let what = "at most one of basic_auth username, username_file & username_ref must be configured";
+            node.complain(what, "", errors);
+        }
         let raw = RawBasic {
             username: map.str("username", errors),
             password: RawSecret::read(&mut map, "password", "password_file", errors),
@@ -257,7 +304,7 @@ impl RawHeader {
     fn believe(self, base: &Path, errors: &mut Errors) -> Auth {
         let scheme = self.scheme.as_ref().map_or("Bearer", |at| at.value.trim());
         if let Some(at) = self.scheme.as_ref().filter(|at| at.value.trim().eq_ignore_ascii_case("basic")) {
-            at.complain("a name and a password have a key of their own", "basic_auth instead of type Basic", errors);
+            at.complain("authorization type cannot be set to \"basic\"", "basic_auth instead", errors);
         }
         if scheme.is_empty() || !scheme.bytes().all(|byte| byte.is_ascii_graphic()) {
             self.node.complain("this type is no word", "a scheme such as Bearer", errors);
@@ -265,6 +312,17 @@ impl RawHeader {
         let scheme = scheme.to_owned();
         Auth::Header { scheme, credentials: self.credentials.believe(base, errors).unwrap_or_default() }
     }
+}
+
+/// Returns what is said of a header that is not for people to set, in the peer's words.
+pub(super) fn reserved(name: &str) -> Option<String> {
+    let name = name.to_ascii_lowercase();
+    if name == "authorization" {
+        let keys = "basic_auth, authorization, oauth2, sigv4, azuread or google_iam";
+        return Some(["authorization header must be changed via the ", keys, " parameter"].concat());
+    }
+    let is_reserved = RESERVED_HEADERS.contains(&name.as_str());
+    is_reserved.then(|| [&name, " is a reserved header. It must not be changed"].concat())
 }
 
 /// Returns headers as they are sent. Their values may be tokens, so they are secrets.
@@ -281,8 +339,8 @@ pub(super) fn headers(node: Option<Node>, errors: &mut Errors) -> Vec<(String, S
         if count >= HEADERS_MAX {
             child.complain("there are too many headers", ["at most ", &HEADERS_MAX.to_string()].concat(), errors);
             break;
-        } else if RESERVED_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
-            child.complain("this header is set by the sender", "another one (for authorization, its own key)", errors);
+        } else if let Some(what) = reserved(&name) {
+            child.complain(what, "", errors);
         } else if name.is_empty() || !name.bytes().all(token) {
             child.complain("this is no header's name", "letters, digits and dashes", errors);
         } else if value.reveal().contains(|c: char| c.is_control()) {

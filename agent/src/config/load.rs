@@ -15,25 +15,16 @@ use super::global::RawGlobal;
 use super::gpio::{self, RawGpioLine};
 use super::mqtt::{self, RawMqtt};
 use super::outside::Outside;
+use super::peer_sections;
 use super::raw::{At, at, path};
 use super::remote_write::{self, RawRemoteWrite};
 use super::rule_files::{RawRuleFiles, RuleFile};
+use super::scrape::RawScrapes;
 use super::storage::RawStorage;
 use super::web::{RawQuery, RawWeb};
 
 /// What the default configuration calls itself in messages.
 const DEFAULT_NAME: &str = "builtin:default";
-
-/// Sections of `prometheus.yml` that are not served yet, and what to do instead.
-const UNSERVED: [(&str, &str); 7] = [
-    ("scrape_configs", "scraping other targets comes later; this board is collected without it"),
-    ("scrape_config_files", "scraping other targets comes later; this board is collected without it"),
-    ("alerting", "receivers are named under notify, or in alertmanager_config_file"),
-    ("remote_read", ""),
-    ("otlp", ""),
-    ("tracing", ""),
-    ("runtime", ""),
-];
 
 /// What came of loading a configuration.
 #[derive(Default)]
@@ -104,6 +95,7 @@ struct RawConfig {
     collect: RawCollect,
     gpio: Vec<RawGpioLine>,
     rule_files: RawRuleFiles,
+    scrapes: RawScrapes,
     remote_write: Vec<RawRemoteWrite>,
     mqtt: Vec<RawMqtt>,
     notify: Option<Node>,
@@ -122,6 +114,7 @@ impl RawConfig {
             collect: RawCollect::read(&mut map, errors),
             gpio: RawGpioLine::read_all(&mut map, errors),
             rule_files: RawRuleFiles::read(&mut map, errors),
+            scrapes: RawScrapes::read(&mut map, errors),
             remote_write: RawRemoteWrite::read_all(&mut map, errors, warnings),
             mqtt: RawMqtt::read_all(&mut map, errors, warnings),
             notify: map.get("notify"),
@@ -130,9 +123,7 @@ impl RawConfig {
             query: RawQuery::read(&mut map, errors),
             clock: RawClock::read(&mut map, errors),
         };
-        for (key, instead) in UNSERVED {
-            map.known_but_unserved(&[key], instead, warnings);
-        }
+        peer_sections::check(&mut map, raw.global.names(), errors, warnings);
         map.finish(errors);
         raw
     }
@@ -144,8 +135,10 @@ impl RawConfig {
         errors: &mut Errors,
         warnings: &mut Errors,
     ) -> (Config, Vec<RuleFile>) {
+        let global = self.global.believe(outside.env, errors);
         let config = Config {
-            global: self.global.believe(outside.env, errors),
+            scrape: self.scrapes.believe(&global, base, outside, errors, warnings),
+            global,
             storage: self.storage.believe(base, errors),
             collect: self.collect.believe(base, outside, errors),
             gpio: gpio::believe(self.gpio, errors),

@@ -13,12 +13,16 @@ mod outside;
 
 mod clock;
 mod collect;
+mod discovery;
 mod global;
 mod gpio;
 mod http;
+mod http_client;
 mod mqtt;
+mod peer_sections;
 mod remote_write;
 mod rule_files;
+mod scrape;
 mod storage;
 mod web;
 
@@ -29,14 +33,17 @@ mod tests;
 
 pub use clock::ClockFloor;
 pub use collect::{Collect, Paths};
+pub use discovery::{Discovery, DnsSd, FileSd, HttpSd, Record};
 pub use global::Global;
 pub use gpio::GpioLine;
 pub use http::{Auth, HttpUrl, SecretSource};
+pub use http_client::HttpClient;
 pub use load::{Loaded, load, load_default, load_text};
 pub use mqtt::{Broker, Mqtt, Selector};
 pub use outside::Outside;
 pub use remote_write::{Queue, RemoteWrite};
 pub use rule_files::RuleFile;
+pub use scrape::{Scrape, ScrapeDefaults};
 pub use storage::{Storage, Tail};
 pub use web::{ListenAddress, Query, Web};
 
@@ -53,6 +60,15 @@ pub mod limits {
 
     /// The most rule files, after patterns are expanded.
     pub const RULE_FILES_MAX: usize = 64;
+
+    /// The most scrape jobs.
+    pub const JOBS_MAX: usize = 256;
+
+    /// The most entries of one kind of discovery of one job.
+    pub const DISCOVERIES_MAX: usize = 64;
+
+    /// The most URL parameters of one job.
+    pub const PARAMS_MAX: usize = 64;
 
     /// The most selectors of one upstream.
     pub const SELECTORS_MAX: usize = 64;
@@ -79,6 +95,8 @@ pub struct Config {
     pub collect: Collect,
     /// The lines that are watched.
     pub gpio: Vec<GpioLine>,
+    /// Whom else to read.
+    pub scrape: Vec<Scrape>,
     /// Where samples are sent by remote write.
     pub remote_write: Vec<RemoteWrite>,
     /// Where samples are sent by MQTT.

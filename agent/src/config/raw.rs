@@ -34,6 +34,16 @@ pub(super) fn at<T>(
     Some(At { value, node })
 }
 
+/// Returns the value of a key without asking for it: it does not become one that is served.
+pub(super) fn peek(map: &Map, key: &str) -> Option<Node> {
+    child(map.node(), key)
+}
+
+/// As [`peek`], of a value that is taken for a map.
+pub(super) fn child(node: &Node, key: &str) -> Option<Node> {
+    node.children().into_iter().find(|child| child.name() == Some(key) && !child.is_null())
+}
+
 /// Returns the items of a list, each with its place; more than `max` are an error and left out.
 pub(super) fn items(map: &mut Map, key: &'static str, max: usize, errors: &mut Errors) -> Vec<Node> {
     let Some(node) = map.get(key) else { return Vec::new() };

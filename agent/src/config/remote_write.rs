@@ -9,20 +9,22 @@
 use std::path::Path;
 
 use model::duration::DisplayMs;
+use relabel::{NameScheme, Rule};
 use yaml::{Errors, Map, Node, Secret};
 
 use super::http::{Auth, HttpUrl, RawAuth, UNSERVED, headers};
 use super::limits::REMOTE_WRITES_MAX;
-use super::raw::{At, at, items, within};
+use super::raw::{At, at, child, items, within};
 
 const TIMEOUT_MS: u64 = 30_000;
 const TIMEOUT_MS_MIN: u64 = 100;
 const TIMEOUT_MS_MAX: u64 = 600_000;
 const SAMPLES_MAX: u64 = 10_000;
 const WAIT_MS_MAX: u64 = 3_600_000;
+const EMPTY_RULE: &str = "empty or null relabeling rule in remote write config";
 
 /// A remote-write upstream.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RemoteWrite {
     /// What it is called in metrics and under what its acknowledgements are saved.
     pub name: String,
@@ -36,6 +38,8 @@ pub struct RemoteWrite {
     pub auth: Auth,
     /// What a request looks like and how it is repeated.
     pub queue: Queue,
+    /// What becomes of a series before it is sent.
+    pub relabel: Vec<Rule>,
 }
 
 /// What a request looks like and how it is repeated. The queue itself is the ring.
@@ -66,6 +70,7 @@ pub(super) struct RawRemoteWrite {
     headers: Option<Node>,
     auth: RawAuth,
     queue: RawQueue,
+    relabel: Vec<Rule>,
 }
 
 #[derive(Debug, Default)]
@@ -83,8 +88,14 @@ impl RawRemoteWrite {
     }
 
     fn read(node: Node, errors: &mut Errors, warnings: &mut Errors) -> RawRemoteWrite {
+        if node.is_null() {
+            node.complain("empty or null remote write config section", "", errors);
+        }
         let mut map = node.map(errors);
-        map.need("url", errors);
+        if map.get("url").is_none() && !node.is_null() {
+            node.complain("url for remote_write is empty", "", errors);
+        }
+        let relabel = map.get("write_relabel_configs");
         let raw = RawRemoteWrite {
             name: at(&mut map, "name", errors, Node::str),
             url: at(&mut map, "url", errors, read_url),
@@ -92,13 +103,13 @@ impl RawRemoteWrite {
             headers: map.get("headers"),
             auth: RawAuth::read(&mut map, errors, warnings),
             queue: RawQueue::read(&mut map, errors, warnings),
+            relabel: relabel::read(relabel, EMPTY_RULE, NameScheme::Utf8, errors),
             node,
         };
         if let Some(url) = raw.url.as_ref().filter(|url| url.value.is_https()) {
             warnings.push(url.node.error("https is not served yet: nothing can be sent there", ""));
         }
         map.known_but_unserved(&["tls_config"], "TLS comes later", warnings);
-        map.known_but_unserved(&["write_relabel_configs"], "all series are sent", warnings);
         map.known_but_unserved(&["protobuf_message"], "version 1 is sent", warnings);
         map.known_but_unserved(&["metadata_config", "send_exemplars", "send_native_histograms"], "", warnings);
         map.known_but_unserved(&["sigv4", "azuread", "google_iam", "round_robin_dns"], "", warnings);
@@ -108,14 +119,17 @@ impl RawRemoteWrite {
     }
 
     fn believe(self, base: &Path, errors: &mut Errors) -> Option<RemoteWrite> {
+        // Everything is looked at, so that all that is wrong comes out at once.
+        let (headers, auth) = (headers(self.headers, errors), self.auth.believe(base, errors));
         let url = self.url?.value;
         Some(RemoteWrite {
             name: self.name.map(|at| at.value).filter(|name| !name.is_empty()).unwrap_or_else(|| url.to_string()),
             url,
             timeout_ms: within(self.timeout, TIMEOUT_MS_MIN..=TIMEOUT_MS_MAX, TIMEOUT_MS, DisplayMs, errors),
-            headers: headers(self.headers, errors),
-            auth: self.auth.believe(base, errors),
+            headers,
+            auth,
             queue: self.queue.believe(errors),
+            relabel: self.relabel,
         })
     }
 }
@@ -123,6 +137,11 @@ impl RawRemoteWrite {
 impl RawQueue {
     fn read(upstream: &mut Map, errors: &mut Errors, warnings: &mut Errors) -> RawQueue {
         let Some(node) = upstream.get("queue_config") else { return RawQueue::default() };
+        for key in ["max_samples_per_send", "max_shards", "min_shards", "capacity"] {
+            if let Some(zero) = child(&node, key).filter(|value| value.text() == Some("0")) {
+                zero.complain(["remote write queue ", key, " must be positive"].concat(), "", errors);
+            }
+        }
         let mut map = node.map(errors);
         let raw = RawQueue {
             samples: at(&mut map, "max_samples_per_send", errors, Node::u64),
@@ -141,8 +160,10 @@ impl RawQueue {
         let default = Queue::default();
         let backoff_ms_min = within(self.backoff_min, 1..=WAIT_MS_MAX, default.backoff_ms_min, DisplayMs, errors);
         let longest = default.backoff_ms_max.max(backoff_ms_min);
+        // What is wrong with a zero has been said.
+        let samples = self.samples.filter(|at| at.value > 0);
         Queue {
-            samples_max: within(self.samples, 1..=SAMPLES_MAX, default.samples_max as u64, |n| n, errors) as usize,
+            samples_max: within(samples, 1..=SAMPLES_MAX, default.samples_max as u64, |n| n, errors) as usize,
             linger_ms: within(self.linger, 0..=WAIT_MS_MAX, default.linger_ms, DisplayMs, errors),
             backoff_ms_min,
             backoff_ms_max: within(self.backoff_max, backoff_ms_min..=WAIT_MS_MAX, longest, DisplayMs, errors),
@@ -152,17 +173,18 @@ impl RawQueue {
 
 /// Believes the upstreams; their names must differ.
 pub(super) fn believe(raw: Vec<RawRemoteWrite>, base: &Path, errors: &mut Errors) -> Vec<RemoteWrite> {
-    let mut upstreams: Vec<RemoteWrite> = Vec::new();
-    for raw in raw {
-        let node = raw.node.clone();
-        let Some(upstream) = raw.believe(base, errors) else { continue };
-        if upstreams.iter().any(|other| other.name == upstream.name) {
-            let what = ["there are two remote_write named ", &upstream.name].concat();
-            node.complain(what, "a name of its own for each", errors);
+    let mut names: Vec<String> = Vec::new();
+    for raw in &raw {
+        let url = || raw.url.as_ref().map(|url| url.value.to_string());
+        let given = raw.name.as_ref().map(|at| at.value.clone()).filter(|name| !name.is_empty());
+        let Some(name) = given.or_else(url) else { continue };
+        if names.contains(&name) {
+            let what = ["found multiple remote write configs with job name \"", &name, "\""].concat();
+            raw.node.complain(what, "a name of its own for each", errors);
         }
-        upstreams.push(upstream);
+        names.push(name);
     }
-    upstreams
+    raw.into_iter().filter_map(|raw| raw.believe(base, errors)).collect()
 }
 
 /// Reads a URL without quoting it in a message: it may hold a password.

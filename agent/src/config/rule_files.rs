@@ -84,13 +84,26 @@ fn expand(
         }
         return found.map(|(name, text)| builtin_file(name, text)).into_iter().collect();
     }
+    let files = expand_files(at, "rule", base, outside, errors, warnings);
+    files.into_iter().map(|(path, text)| RuleFile { name: path.to_string_lossy().into_owned(), text }).collect()
+}
+
+/// Returns the files that a path or pattern stands for, with their texts; `kind` names them in a message.
+///
+/// A rule file that cannot be read is an error: somebody relies on it. Of other files it is a warning, as with the
+/// peer, to whom each path is a pattern that may match nothing.
+pub(super) fn expand_files(
+    at: &At<String>,
+    kind: &str,
+    base: &Path,
+    outside: &Outside,
+    errors: &mut Errors,
+    warnings: &mut Errors,
+) -> Vec<(PathBuf, String)> {
     let (directory, last) = at.value.rsplit_once('/').unwrap_or(("", &at.value));
     if at.value.is_empty() || directory.contains(['*', '?', '[']) {
-        at.complain(
-            ["\"", &at.value, "\" is no pattern of files"].concat(),
-            "a path with * only in its last part",
-            errors,
-        );
+        let what = ["invalid ", kind, " file path \"", &at.value, "\""].concat();
+        at.complain(what, "a path with * only in its last part", errors);
         return Vec::new();
     }
     let paths = if last.contains(['*', '?', '[']) {
@@ -98,7 +111,8 @@ fn expand(
     } else {
         vec![base.join(&at.value)]
     };
-    paths.iter().filter_map(|path| read(at, path, outside, errors)).collect()
+    let faults = if kind == "rule" { errors } else { warnings };
+    paths.into_iter().filter_map(|path| read(at, path, outside, faults)).collect()
 }
 
 fn matching(
@@ -117,12 +131,12 @@ fn matching(
     names.iter().map(|name| directory.join(name)).collect()
 }
 
-fn read(at: &At<String>, path: &Path, outside: &Outside, errors: &mut Errors) -> Option<RuleFile> {
-    let name = path.to_string_lossy().into_owned();
-    match (outside.read)(path) {
-        Ok(text) => Some(RuleFile { name, text }),
+fn read(at: &At<String>, path: PathBuf, outside: &Outside, errors: &mut Errors) -> Option<(PathBuf, String)> {
+    match (outside.read)(&path) {
+        Ok(text) => Some((path, text)),
         Err(error) => {
-            at.complain(["reading ", &name, ": ", &error.to_string()].concat(), "a file that can be read", errors);
+            let what = ["reading ", &path.to_string_lossy(), ": ", &error.to_string()].concat();
+            at.complain(what, "a file that can be read", errors);
             None
         }
     }

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use model::duration::DisplayMs;
 use yaml::{Errors, Map, Node};
 
-use super::raw::{At, at, path, show_bytes, within};
+use super::peer_sections::check_tsdb;
+use super::raw::{At, at, path, peek, show_bytes, within};
 
 const MIB: u64 = 1 << 20;
 const SIZE_BYTES_MIN: u64 = 4 * MIB;
@@ -88,6 +89,9 @@ impl RawStorage {
             series_max: at(&mut map, "series_max", errors, Node::u64),
             tail: at(&mut map, "tail", errors, Node::str),
         };
+        if let Some(tsdb) = peek(&map, "tsdb") {
+            check_tsdb(&tsdb, errors);
+        }
         map.known_but_unserved(&["tsdb"], "how long samples are kept follows from storage.size", warnings);
         map.known_but_unserved(&["exemplars"], "", warnings);
         map.finish(errors);

@@ -1,7 +1,7 @@
 //! The configuration seen from outside: files in a world of closures, a believed configuration or exact messages out.
 //!
-//! `World` is the one fake: files by name, no disk. The reference file is held against the code both ways here, and
-//! Prometheus's own test files are read where they are at hand.
+//! `World` is the one fake: files by name, no disk. The reference file is held against the code both ways here;
+//! Prometheus's own test files are read in `peers`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -142,30 +142,30 @@ fn wrong_files_get_exact_messages() {
             "gpio: [{chip: a/b, line: 1, name: x, edges: up}, {chip: c, line: 1, name: x}, {chip: c, line: 1, name: y}]\n",
             "1:15: gpio[0].chip: \"a/b\" is no chip, expected a device such as gpiochip0\n1:45: gpio[0].edges: \"up\" is not known, expected one of both, rising, falling, none\n1:50: gpio[1]: the name x is given twice\n1:79: gpio[2]: line 1 of c is given twice",
         ),
-        ("remote_write: [{}]\n", "1:16: remote_write[0]: url is missing"),
+        ("remote_write: [{}]\n", "1:16: remote_write[0]: url for remote_write is empty"),
         (
             "remote_write: [{url: hunter2}]\n",
             "1:22: remote_write[0].url: this is no URL, expected http://host:port/path",
         ),
         (
             "remote_write: [{url: http://h, name: a}, {url: http://i, name: a}]\n",
-            "1:42: remote_write[1]: there are two remote_write named a, expected a name of its own for each",
+            "1:42: remote_write[1]: found multiple remote write configs with job name \"a\", expected a name of its own for each",
         ),
         (
             "remote_write: [{url: http://h, basic_auth: {}, bearer_token: x}]\n",
-            "1:62: remote_write[0].bearer_token: there is another way to authenticate here, expected at most one of basic_auth, authorization and bearer_token",
+            "1:62: remote_write[0].bearer_token: at most one of basic_auth, oauth2, bearer_token & bearer_token_file must be configured",
         ),
         (
             "remote_write: [{url: http://h, authorization: {type: Basic, credentials: a, credentials_file: b}}]\n",
-            "1:54: remote_write[0].authorization.type: a name and a password have a key of their own, expected basic_auth instead of type Basic\n1:95: remote_write[0].authorization.credentials_file: the secret is given twice, expected either the text or the file",
+            "1:54: remote_write[0].authorization.type: authorization type cannot be set to \"basic\", expected basic_auth instead\n1:95: remote_write[0].authorization.credentials_file: at most one of authorization credentials & credentials_file must be configured",
         ),
         (
             "remote_write: [{url: http://h, headers: {Authorization: a, 'a b': c, d: \"e\\nf\"}}]\n",
-            "1:57: remote_write[0].headers.Authorization: this header is set by the sender, expected another one (for authorization, its own key)\n1:67: remote_write[0].headers.a b: this is no header's name, expected letters, digits and dashes\n1:73: remote_write[0].headers.d: this header's value has control characters, expected one line",
+            "1:57: remote_write[0].headers.Authorization: authorization header must be changed via the basic_auth, authorization, oauth2, sigv4, azuread or google_iam parameter\n1:67: remote_write[0].headers.a b: this is no header's name, expected letters, digits and dashes\n1:73: remote_write[0].headers.d: this header's value has control characters, expected one line",
         ),
         (
             "remote_write: [{url: http://h, queue_config: {max_samples_per_send: 0, min_backoff: 1m, max_backoff: 1s}}]\n",
-            "1:69: remote_write[0].queue_config.max_samples_per_send: 0, expected 1 to 10000\n1:102: remote_write[0].queue_config.max_backoff: 1s, expected 1m to 1h",
+            "1:69: remote_write[0].queue_config.max_samples_per_send: remote write queue max_samples_per_send must be positive\n1:102: remote_write[0].queue_config.max_backoff: 1s, expected 1m to 1h",
         ),
         (
             "mqtt: [{broker: 'h:x', topic: a/#, qos: 2}]\n",
@@ -186,7 +186,7 @@ fn wrong_files_get_exact_messages() {
         ),
         (
             "rule_files: [no.yml, 'a*/b.yml', builtin:bord]\n",
-            "1:14: rule_files[0]: reading /etc/no.yml: entity not found, expected a file that can be read\n1:22: rule_files[1]: \"a*/b.yml\" is no pattern of files, expected a path with * only in its last part\n1:34: rule_files[2]: there is no built-in rule set bord, expected board",
+            "1:14: rule_files[0]: reading /etc/no.yml: entity not found, expected a file that can be read\n1:22: rule_files[1]: invalid rule file path \"a*/b.yml\", expected a path with * only in its last part\n1:34: rule_files[2]: there is no built-in rule set bord, expected board",
         ),
         (
             "notify: {}\nalertmanager_config_file: am.yml\n",
@@ -255,8 +255,13 @@ fn with_examples(text: &str) -> String {
                 let bare = owner[..owner.len() - 3].to_owned();
                 out = out.replace(&owner, &bare);
             }
-            let replaced = [example.split(':').next().unwrap_or(""), ":"].concat();
-            out = out.lines().filter(|line| *line != replaced).map(|line| format!("{line}\n")).collect();
+            // So does the same key without a value, just above it.
+            let bare = [example.split(':').next().unwrap_or(""), ":\n"].concat();
+            let code = |line: &&str| !line.trim_start().starts_with('#') && !line.trim().is_empty();
+            let last = out.lines().rev().find(code).map(|line| [line, "\n"].concat());
+            if let Some(at) = last.filter(|last| *last == bare).and_then(|last| out.rfind(&last)) {
+                out.replace_range(at..at + bare.len(), "");
+            }
             out.push_str(example);
         } else {
             out.push_str(line);
@@ -275,7 +280,14 @@ fn keys(node: &yaml::Node, path: &str, out: &mut BTreeSet<String>) {
             None => format!("{path}[]"),
         };
         // What a person names is no key of ours.
-        let free = ["global.external_labels.", "remote_write[].headers.", "collect.flags."];
+        let free = [
+            "global.external_labels.",
+            "remote_write[].headers.",
+            "collect.flags.",
+            "scrape_configs[].params.",
+            "scrape_configs[].http_headers.",
+            "scrape_configs[].static_configs[].labels.",
+        ];
         if free.iter().any(|prefix| way.starts_with(prefix)) {
             continue;
         }
@@ -298,16 +310,28 @@ fn the_reference_file_says_what_no_file_says() {
 #[test]
 fn the_reference_file_has_every_key_and_no_other() {
     let text = with_examples(include_str!("../../../configs/narthex.yml"));
-    let world = World::new(&[("/etc/rules/a.yml", RULES)]);
+    let world = World::new(&[("/etc/rules/a.yml", RULES), ("/etc/scrape/a.yml", "")]);
     let loaded = world.load_noting(&text, yaml::Errors::noting_keys());
     assert_eq!((loaded.errors.to_string(), loaded.warnings.to_string()), (String::new(), String::new()), "{text}");
     let config = loaded.config.expect("there are no errors");
     assert_eq!((config.gpio.len(), config.remote_write.len(), config.mqtt.len()), (1, 2, 1));
+    assert_eq!(config.scrape.len(), 2);
     assert!(loaded.notify.is_some());
 
-    // A route below a route has the keys of the route above it.
-    let flat = |key: &str| key.replace("notify.route.routes[]", "notify.route");
-    let known: BTreeSet<String> = loaded.errors.keys_noted().map(flat).collect();
+    // A route below a route has the keys of the route above it; whoever fetches something, those of a job.
+    let flat = |key: &str| {
+        let key = key.replace("notify.route.routes[]", "notify.route");
+        let key = key.replace("remote_write[].write_relabel_configs", "scrape_configs[].relabel_configs");
+        let key = key.replace("metric_relabel_configs", "relabel_configs");
+        let client = ["basic_auth", "authorization", "bearer_token", "proxy_url", "follow_redirects", "http_headers"];
+        match key.strip_prefix("scrape_configs[].http_sd_configs[].") {
+            Some(rest) if client.iter().any(|known| rest.starts_with(known)) => ["scrape_configs[].", rest].concat(),
+            _ => key,
+        }
+    };
+    // Below a name that a person gave are keys of ours that the file shows once, under that name.
+    let named = |key: &&str| !key.starts_with("scrape_configs[].http_headers.");
+    let known: BTreeSet<String> = loaded.errors.keys_noted().filter(named).map(flat).collect();
     let mut shown = BTreeSet::new();
     keys(&yaml::parse("f", &text).expect("it was loaded"), "", &mut shown);
     let shown: BTreeSet<String> = shown.iter().map(|key| flat(key)).collect();
@@ -321,6 +345,10 @@ fn the_reference_file_has_every_key_and_no_other() {
         "remote_write[].basic_auth.password",
         "remote_write[].bearer_token",
         "remote_write[].bearer_token_file",
+        "scrape_configs[].authorization.credentials",
+        "scrape_configs[].basic_auth.password",
+        "scrape_configs[].bearer_token",
+        "scrape_configs[].bearer_token_file",
     ];
     let missing: Vec<&String> = known.difference(&shown).filter(|key| !spellings.contains(&key.as_str())).collect();
     assert!(missing.is_empty(), "the file lacks {missing:?}");
@@ -343,6 +371,11 @@ fn the_examples_show_the_defaults_of_optional_sections() {
         (bare_gpio.edges, bare_gpio.bias, bare_gpio.active_low, bare_gpio.debounce_ms)
     );
     assert_eq!((write.timeout_ms, &write.queue), (bare_write.timeout_ms, &bare_write.queue));
+    let bare = good("scrape_configs: [{job_name: plc}]\n");
+    let (shown, bare) = (config.scrape[0].job.clone(), bare.scrape[0].job.clone());
+    let (fallback, params, relabel) = (shown.fallback, shown.params.clone(), shown.relabel.clone());
+    let metric_relabel = shown.metric_relabel.clone();
+    assert_eq!(shown, targets::Job { fallback, params, relabel, metric_relabel, ..bare });
     assert_eq!(mqtt.keep_alive_ms, bare_mqtt.keep_alive_ms);
 }
 
@@ -353,6 +386,8 @@ fn the_minimal_file_is_valid() {
     assert!(loaded.notify.is_some() && !loaded.rules.is_empty());
 }
 
+mod peers;
+
 /// The project's sibling with data that is not ours, or `None`, said loudly.
 fn shared(path: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the workspace");
@@ -362,29 +397,6 @@ fn shared(path: &str) -> Option<PathBuf> {
         eprintln!("LEFT OUT: {path} is not in {}", base.display());
     }
     found
-}
-
-/// Prometheus's own good files: nothing in them is an error, what is not served is a warning.
-#[test]
-fn the_peers_good_files_give_warnings_only() {
-    let Some(directory) = shared("suites/config/prometheus") else { return };
-    let mut count = 0;
-    for entry in std::fs::read_dir(&directory).expect("a directory").flatten() {
-        let path = entry.path();
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if !name.ends_with(".good.yml") {
-            continue;
-        }
-        // Rule files named there and not in the suite are made up: this is about the configuration.
-        let read = |asked: &Path| if asked == path { std::fs::read_to_string(asked) } else { Ok(RULES.to_owned()) };
-        let list = |_: &Path| Ok(vec!["a.rules".to_owned()]);
-        let env = |_: &str| Some("x".to_owned());
-        let outside = Outside { read: &read, list: &list, env: &env, collectors: &[], collector_flags: &[] };
-        let loaded = load(&path, &outside);
-        assert_eq!(loaded.errors.to_string(), "", "{name}");
-        count += 1;
-    }
-    assert!(count >= 15, "only {count} files were found");
 }
 
 /// The reference file, damaged at every few bytes: an error or a configuration, never a panic.
