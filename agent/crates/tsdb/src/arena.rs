@@ -103,9 +103,23 @@ impl Stream {
         arena.get_mut(self.last).bytes[(self.len as usize - 1) % SEGMENT_BYTES] = RUN + self.run - 1;
     }
 
+    /// Returns the segment that holds the last byte.
+    pub fn newest_segment(&self) -> u32 {
+        self.last
+    }
+
     /// Appends a copy of the stream from an offset on.
     pub fn copy(&self, arena: &Arena, from: usize, out: &mut Vec<u8>) {
-        let (mut segment, mut start) = (self.first, 0);
+        self.copy_chain(arena, (self.first, 0), from, out);
+    }
+
+    /// Appends a copy from an offset on, where `segment` holds the byte before it.
+    pub fn copy_behind(&self, arena: &Arena, segment: u32, from: usize, out: &mut Vec<u8>) {
+        let start = from.saturating_sub(1) / SEGMENT_BYTES * SEGMENT_BYTES;
+        self.copy_chain(arena, (segment, start), from, out);
+    }
+
+    fn copy_chain(&self, arena: &Arena, (mut segment, mut start): (u32, usize), from: usize, out: &mut Vec<u8>) {
         while start < self.len as usize {
             let count = (self.len as usize - start).min(SEGMENT_BYTES);
             let skip = from.saturating_sub(start).min(count);

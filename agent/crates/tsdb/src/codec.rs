@@ -128,27 +128,69 @@ impl State {
         self.last
     }
 
-    /// Reads the token of one float or histogram.
+    /// Passes over so many values that come as predicted, as if each had been taken; once the predictions have settled
+    /// that needs no work for each.
+    pub fn skip_predicted(&mut self, count: u32) {
+        if self.raw {
+            return;
+        }
+        let mut moved = false;
+        for done in 1..=count {
+            let before = (self.cost_of_last, self.cost_of_change, self.change);
+            let moves = self.cost_of_change < self.cost_of_last;
+            moved |= moves;
+            self.learn(self.predicted_int());
+            if before == (self.cost_of_last, self.cost_of_change, self.change) {
+                let left = i64::from(count - done);
+                self.last = self.last.wrapping_add(if moves { self.change.wrapping_mul(left) } else { 0 });
+                break;
+            }
+        }
+        if moved {
+            self.bits = unscaled(self.last, self.scale).to_bits();
+        }
+    }
+
+    /// Reads the token of one float or histogram; a token that is cut off changes nothing.
     pub fn take<'a>(&mut self, take: &mut Take<'a>) -> Option<Item<'a>> {
+        let tag = take.u8()?;
+        if tag != SCALE && tag != START {
+            return self.take_value(tag, take);
+        }
+        let before = self.clone();
+        let item = self.take_behind(tag, take);
+        if item.is_none() {
+            *self = before;
+        }
+        item
+    }
+
+    /// Reads a scale or start timestamp and the token behind it.
+    fn take_behind<'a>(&mut self, mut tag: u8, take: &mut Take<'a>) -> Option<Item<'a>> {
         loop {
-            let tag = take.u8()?;
             match tag {
                 SCALE => self.rescale(take.u8().filter(|scale| *scale <= SCALE_MAX)?),
                 START => self.take_start(take)?,
-                XOR => {
-                    self.bits ^= take_xor(take)?;
-                    self.raw = true;
-                    return Some(Item::Float(f64::from_bits(self.bits)));
-                }
-                HISTOGRAM => return Some(Item::Histogram(take.block()?)),
-                _ => {
-                    let scaled = self.predicted_int().wrapping_add(take_difference(tag, take)?);
-                    self.learn(scaled);
-                    (self.bits, self.raw) = (unscaled(scaled, self.scale).to_bits(), false);
-                    return Some(Item::Float(f64::from_bits(self.bits)));
-                }
+                _ => return self.take_value(tag, take),
+            }
+            tag = take.u8()?;
+        }
+    }
+
+    fn take_value<'a>(&mut self, tag: u8, take: &mut Take<'a>) -> Option<Item<'a>> {
+        match tag {
+            XOR => {
+                self.bits ^= take_xor(take)?;
+                self.raw = true;
+            }
+            HISTOGRAM => return Some(Item::Histogram(take.block()?)),
+            _ => {
+                let scaled = self.predicted_int().wrapping_add(take_difference(tag, take)?);
+                self.learn(scaled);
+                (self.bits, self.raw) = (unscaled(scaled, self.scale).to_bits(), false);
             }
         }
+        Some(Item::Float(f64::from_bits(self.bits)))
     }
 
     /// Reads the token of one integer.
@@ -162,6 +204,11 @@ impl State {
     /// Returns the start timestamp in force.
     pub fn start(&self) -> Option<i64> {
         (self.start != NO_START).then_some(self.start)
+    }
+
+    /// Returns whether the next integers are predicted to be what the last one was.
+    fn stands_still(&self) -> bool {
+        self.change == 0
     }
 
     /// Returns the last integer.
@@ -304,39 +351,112 @@ fn take_xor(take: &mut Take<'_>) -> Option<u64> {
     Some(u64::from_be_bytes(bytes))
 }
 
-/// Reads a column from its start or goes on where it stopped, also when the column has grown since.
+/// Reads a column from its start or from a mark, or goes on where it stopped, also when the column has grown since.
+///
+/// The bytes of the column are given from offset `from` on, which is not behind [`ColumnReader::at`].
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ColumnReader {
     state: State,
     /// The offset in the column of the next token, or of a run that is not used up.
     at: usize,
+    /// How many values were read.
+    count: u32,
     used: u8,
 }
 
 impl ColumnReader {
-    /// Returns the next float or histogram of a column, whose bytes are given from offset `from` on.
+    /// Returns a reader that goes on behind `at` bytes and `count` values, where the coder was in this state.
+    pub fn resumed(state: State, at: usize, count: u32) -> ColumnReader {
+        ColumnReader { state, at, count, used: 0 }
+    }
+
+    /// Returns the next float or histogram.
     pub fn next<'a>(&mut self, column: &'a [u8], from: usize) -> Option<Item<'a>> {
-        if self.in_run(column, from)? {
-            return Some(Item::Float(self.state.as_predicted()));
-        }
-        let mut take = Take::new(column.get(self.at - from..)?);
-        let before = take.rest.len();
-        let mut state = self.state.clone();
-        let item = state.take(&mut take)?;
-        (self.state, self.at) = (state, self.at + before - take.rest.len());
+        let item = match self.run(column, from)? {
+            0 => {
+                let mut take = Take::new(column.get(self.at - from..)?);
+                let before = take.rest.len();
+                let item = self.state.take(&mut take)?;
+                self.at += before - take.rest.len();
+                item
+            }
+            _ => {
+                self.used += 1;
+                Item::Float(self.state.as_predicted())
+            }
+        };
+        self.count += 1;
         Some(item)
     }
 
-    /// Returns the next integer of a column.
+    /// Returns the next integer.
     pub fn next_int(&mut self, column: &[u8], from: usize) -> Option<i64> {
-        if self.in_run(column, from)? {
-            return Some(self.state.int_as_predicted());
-        }
-        let mut take = Take::new(column.get(self.at - from..)?);
-        let before = take.rest.len();
-        let value = self.state.take_int(&mut take)?;
-        self.at += before - take.rest.len();
+        let value = match self.run(column, from)? {
+            0 => self.token_int(column, from)?,
+            _ => {
+                self.used += 1;
+                self.state.int_as_predicted()
+            }
+        };
+        self.count += 1;
         Some(value)
+    }
+
+    /// Returns the next integer and how many of it follow each other, as far as one token says so, at most `most`.
+    pub fn next_ints(&mut self, column: &[u8], from: usize, most: u32) -> Option<(i64, u32)> {
+        let value = self.next_int(column, from)?;
+        let left = if self.state.stands_still() { self.run(column, from).unwrap_or(0) } else { 0 };
+        let more = u32::from(left).min(most.saturating_sub(1));
+        self.pass_run(more);
+        Some((value, 1 + more))
+    }
+
+    /// Passes over so many floats or histograms; `None` when there are fewer.
+    pub fn skip(&mut self, column: &[u8], from: usize, count: u32) -> Option<()> {
+        let end = self.count.saturating_add(count);
+        while self.count < end {
+            match self.run(column, from)? {
+                0 => drop(self.next(column, from)?),
+                left => self.pass_run(u32::from(left).min(end - self.count)),
+            }
+        }
+        Some(())
+    }
+
+    /// Passes over so many integers; `None` when there are fewer.
+    pub fn skip_ints(&mut self, column: &[u8], from: usize, count: u32) -> Option<()> {
+        let end = self.count.saturating_add(count);
+        while self.count < end {
+            match self.run(column, from)? {
+                0 => {
+                    self.token_int(column, from)?;
+                    self.count += 1;
+                }
+                left => self.pass_run(u32::from(left).min(end - self.count)),
+            }
+        }
+        Some(())
+    }
+
+    /// Reads on to the first integer that is not below `least`, if it is among the first `end` of the column.
+    pub fn next_not_below(&mut self, column: &[u8], from: usize, least: i64, end: u32) -> Option<i64> {
+        while self.count < end {
+            let left = u32::from(self.run(column, from)?);
+            if left > 1 && left <= end - self.count {
+                let before = self.state.clone();
+                self.state.skip_predicted(left);
+                if self.state.last_int() < least {
+                    (self.used, self.count) = (self.used + left as u8, self.count + left);
+                    continue;
+                }
+                self.state = before;
+            }
+            let value = self.next_int(column, from)?;
+            if value >= least {
+                return Some(value);
+            }
+        }
+        None
     }
 
     /// Returns the start timestamp of the value read last.
@@ -349,15 +469,35 @@ impl ColumnReader {
         self.at
     }
 
-    fn in_run(&mut self, column: &[u8], from: usize) -> Option<bool> {
+    /// Returns how many values are before the next one.
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    fn token_int(&mut self, column: &[u8], from: usize) -> Option<i64> {
+        let mut take = Take::new(column.get(self.at - from..)?);
+        let before = take.rest.len();
+        let value = self.state.take_int(&mut take)?;
+        self.at += before - take.rest.len();
+        Some(value)
+    }
+
+    fn pass_run(&mut self, count: u32) {
+        self.state.skip_predicted(count);
+        self.used += count as u8;
+        self.count += count;
+    }
+
+    /// Returns how many values of the run at hand are left; 0 where another token is next.
+    fn run(&mut self, column: &[u8], from: usize) -> Option<u8> {
         loop {
             let tag = *column.get(self.at.checked_sub(from)?)?;
             if !(RUN..RUN + RUN_MAX).contains(&tag) {
-                return Some(false);
+                return Some(0);
             }
-            if self.used <= tag - RUN {
-                self.used += 1;
-                return Some(true);
+            let left = (tag - RUN + 1).saturating_sub(self.used);
+            if left > 0 {
+                return Some(left);
             }
             (self.used, self.at) = (0, self.at + 1);
         }

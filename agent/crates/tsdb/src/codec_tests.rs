@@ -111,6 +111,72 @@ fn a_reader_goes_on_when_the_column_has_grown() {
 }
 
 #[test]
+fn passing_over_values_leaves_the_same_state_as_reading_them() {
+    let mut seed = 0x2545_f491_4f6c_dd1d;
+    for round in 0..400 {
+        let mut values = vec![0.0];
+        while values.len() < 300 {
+            let (last, step) = (values[values.len() - 1], (xorshift(&mut seed) % 50) as f64);
+            let run = xorshift(&mut seed) % 90;
+            match xorshift(&mut seed) % 5 {
+                0 => (0..run).for_each(|_| values.push(last)),
+                1 => (1..run).for_each(|i| values.push(last + i as f64 * step)),
+                2 => values.push(f64::from_bits(xorshift(&mut seed))),
+                _ => values.push((last + step) / 10.0),
+            }
+        }
+        let bytes = column(&values);
+        let (mut reader, mut at) = (ColumnReader::default(), 0);
+        while at < values.len() {
+            let skipped = (xorshift(&mut seed) as usize % 100).min(values.len() - at - 1);
+            reader.skip(&bytes, 0, skipped as u32).expect("so many");
+            at += skipped;
+            for _ in 0..1 + xorshift(&mut seed) % 3 {
+                let Some(expected) = values.get(at) else { break };
+                match reader.next(&bytes, 0) {
+                    Some(Item::Float(found)) => assert_eq!(found.to_bits(), expected.to_bits(), "{round}: value {at}"),
+                    other => panic!("{round}: value {at}: {other:?}"),
+                }
+                at += 1;
+            }
+        }
+        assert_eq!(reader.skip(&bytes, 0, 1), None);
+    }
+}
+
+#[test]
+fn integers_are_found_by_their_value_and_by_runs() {
+    let values: Vec<i64> = (0..900).map(|i| i / 300 * 1_000_000 + if i % 300 < 200 { i * 15 } else { i * i }).collect();
+    let (mut state, mut bytes, mut run) = (State::default(), Vec::new(), 0);
+    for value in &values {
+        if state.put_int(*value, &mut bytes) {
+            run = 0;
+        } else if run == 0 || run == RUN_MAX {
+            bytes.push(RUN);
+            run = 1;
+        } else {
+            *bytes.last_mut().expect("a run") += 1;
+            run += 1;
+        }
+    }
+    for least in (0..3_000_000).step_by(1_237) {
+        let expected = values.iter().position(|value| *value >= least);
+        let mut reader = ColumnReader::default();
+        let found = reader.next_not_below(&bytes, 0, least, values.len() as u32);
+        assert_eq!(found, expected.map(|at| values[at]), "{least}");
+        assert_eq!(reader.count() as usize, expected.map_or(values.len(), |at| at + 1), "{least}");
+    }
+    let (mut reader, mut found) = (ColumnReader::default(), Vec::new());
+    while let Some((value, count)) = reader.next_ints(&bytes, 0, (values.len() - found.len()) as u32) {
+        found.extend(std::iter::repeat_n(value, count as usize));
+        if found.len() == values.len() {
+            break;
+        }
+    }
+    assert_eq!(found, values);
+}
+
+#[test]
 fn integers_and_start_times_come_back() {
     let (mut state, mut out) = (State::default(), Vec::new());
     let values = [5_000, 10_001, 15_000, 20_002, i64::MAX, i64::MIN, 0];

@@ -123,7 +123,7 @@ impl Store {
         let state = &mut *shared.write();
         if let Some(dropped) = state.frozen.take() {
             state.stats.dropped += u64::from(dropped.rows);
-            self.spare = Some(dropped.arena);
+            self.spare = Some(dropped.pool);
             self.sealing = None;
             self.seal_attempt += 1;
         }
@@ -245,7 +245,7 @@ impl Store {
             journal.free(sealing.block.number);
         }
         if let Some(frozen) = state.frozen.take() {
-            self.spare = Some(frozen.arena);
+            self.spare = Some(frozen.pool);
         }
         self.sealing = None;
     }

@@ -8,15 +8,16 @@
 //! The head knows nothing of pages, disks or clocks. `index.rs` describes it to readers as if it were a sealed block.
 
 pub(crate) mod shape;
+pub(crate) mod track;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use model::{Histogram, RowId};
 
-use crate::arena::{Arena, Stream};
-use crate::codec::{Item, State};
+use crate::codec::Item;
 use crate::head::shape::Shape;
+use crate::head::track::{Pool, Track};
 use crate::histogram;
 use crate::layout::NUMBER_MAX;
 use crate::record::{Kind, put};
@@ -32,28 +33,24 @@ pub(crate) struct Span {
     pub tick_max: i64,
 }
 
-/// An integer column.
-#[derive(Default, Clone)]
-pub(crate) struct Ints {
-    pub state: State,
-    pub stream: Stream,
-}
-
 pub(crate) struct Source {
+    /// How many lines there are: a line is the rows of one batch.
     pub rows: u32,
-    pub tick: Ints,
+    /// Never goes back within a span.
+    pub tick: Track,
     /// The first row's number within the block.
-    pub base: Ints,
-    pub shape: Ints,
+    pub base: Track,
+    pub shape: Track,
     pub shapes: Vec<Arc<Shape>>,
+    /// Which lines are of which span: the span, and the first line of it; ascending.
+    pub spans: Vec<(u32, u32)>,
 }
 
 pub(crate) struct Column {
     pub series: u32,
     pub source: u32,
-    pub state: State,
-    pub values: Stream,
-    pub times: Option<Box<Ints>>,
+    pub values: Track,
+    pub times: Option<Box<Track>>,
 }
 
 /// One sample on its way in.
@@ -76,7 +73,7 @@ pub(crate) enum InputValue<'a> {
 /// The open block, or one that is frozen until it is on the medium.
 pub(crate) struct Head {
     pub block: u64,
-    pub arena: Arena,
+    pub pool: Pool,
     pub spans: Vec<Span>,
     pub sources: Vec<Source>,
     pub columns: Vec<Column>,
@@ -100,11 +97,11 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    pub fn new(block: u64, mut arena: Arena) -> Head {
-        arena.clear();
+    pub fn new(block: u64, mut pool: Pool) -> Head {
+        pool.clear();
         Head {
             block,
-            arena,
+            pool,
             spans: Vec::new(),
             sources: Vec::new(),
             columns: Vec::new(),
@@ -141,7 +138,7 @@ impl Head {
     pub fn memory_bytes(&self) -> usize {
         let columns = self.columns.len() * (size_of::<Column>() + 40);
         let shapes = self.sources.iter().map(|source| source.shapes.len() * 64).sum::<usize>() + self.shape_bytes * 4;
-        self.arena.bytes() + self.table.len() + columns + shapes
+        self.pool.bytes() + self.table.len() + columns + shapes
     }
 
     /// Returns the id of the newest row.
@@ -193,10 +190,11 @@ impl Head {
         let place = self.sources.len() as u32;
         self.sources.push(Source {
             rows: 0,
-            tick: Ints::default(),
-            base: Ints::default(),
-            shape: Ints::default(),
+            tick: Track::default(),
+            base: Track::default(),
+            shape: Track::default(),
             shapes: Vec::new(),
+            spans: Vec::new(),
         });
         self.by_id.insert(id, place);
         place
@@ -218,7 +216,7 @@ impl Head {
         put(out, Kind::Column, &self.payload);
         let place = self.columns.len() as u32;
         let times = own_times.then(Box::default);
-        self.columns.push(Column { series, source, state: State::default(), values: Stream::default(), times });
+        self.columns.push(Column { series, source, values: Track::default(), times });
         self.lookup.insert((source, series, own_times), place);
         place
     }
@@ -247,9 +245,12 @@ impl Head {
         inputs: &mut dyn Iterator<Item = Input<'a>>,
         out: &mut Vec<u8>,
     ) {
-        let Head { sources, columns, arena, payload, token, coded, .. } = self;
+        let Head { sources, columns, spans, pool, payload, token, coded, .. } = self;
         let row = &mut sources[source as usize];
         let place = row.shapes[shape as usize].clone();
+        // A clock that only goes forward says so already; that what a range needs is found by it must not depend on it.
+        let span = spans.last_mut();
+        let tick = span.as_ref().map_or(tick, |span| tick.max(span.tick_max));
         payload.clear();
         put_varint(payload, u64::from(source));
         put_varint(payload, u64::from(shape));
@@ -262,15 +263,15 @@ impl Head {
             let column = &mut columns[at as usize];
             let before = column.values.len();
             token.clear();
-            let coded_here = column.put(input, token, coded);
-            settle(&mut column.values, arena, coded_here, token, payload, bits, &mut slot);
+            let is_coded = column.put(input, token, coded);
+            column.values.push(pool, is_coded, token);
+            note_slot(payload, bits, &mut slot, is_coded.then_some(token));
             grown += column.values.len() - before;
             if let Some(times) = &mut column.times {
-                let before = times.stream.len();
-                token.clear();
-                let coded_here = times.state.put_int(input.at, token);
-                settle(&mut times.stream, arena, coded_here, token, payload, bits, &mut slot);
-                grown += times.stream.len() - before;
+                let before = times.len();
+                let is_coded = times.push_int(pool, input.at, token);
+                note_slot(payload, bits, &mut slot, is_coded.then_some(token));
+                grown += times.len() - before;
                 self.private_min = self.private_min.min(input.at);
                 self.private_max = self.private_max.max(input.at);
             }
@@ -279,22 +280,20 @@ impl Head {
         for (ints, value) in
             [(&mut row.tick, tick), (&mut row.base, i64::from(self.rows)), (&mut row.shape, i64::from(shape))]
         {
-            let before = ints.stream.len();
-            token.clear();
-            if ints.state.put_int(value, token) {
-                ints.stream.push(arena, token);
-            } else {
-                ints.stream.push_predicted(arena);
+            let before = ints.len();
+            ints.push_int(pool, value, token);
+            grown += ints.len() - before;
+        }
+        if let Some(span) = span {
+            (span.tick_min, span.tick_max) = (span.tick_min.min(tick), span.tick_max.max(tick));
+            let number = spans.len() as u32 - 1;
+            if row.spans.last().is_none_or(|(last, _)| *last < number) {
+                row.spans.push((number, row.rows));
             }
-            grown += ints.stream.len() - before;
         }
         row.rows += 1;
         self.stream_bytes += grown;
         self.rows += place.len();
-        if let Some(span) = self.spans.last_mut() {
-            span.tick_min = span.tick_min.min(tick);
-            span.tick_max = span.tick_max.max(tick);
-        }
     }
 
     /// Does again what a record of the kinds written here says; `None` when it cannot be one of ours.
@@ -351,7 +350,7 @@ impl Head {
         let mut inputs = Vec::with_capacity(place.len() as usize);
         for at in place.iter() {
             let column = &self.columns[at as usize];
-            let mut state = column.state.clone();
+            let mut state = column.values.state.clone();
             let value = if take_bit(bits, &mut slot) {
                 match state.take(take)? {
                     Item::Float(value) => InputValue::Float(value),
@@ -383,34 +382,25 @@ pub(crate) enum Replayed {
 
 impl Column {
     fn put(&mut self, input: Input<'_>, token: &mut Vec<u8>, coded: &mut Vec<u8>) -> bool {
+        let state = &mut self.values.state;
         match input.value {
-            InputValue::Float(value) => return self.state.put_float(value, input.start, token),
-            InputValue::Coded(bytes) => self.state.put_histogram(bytes, input.start, token),
+            InputValue::Float(value) => return state.put_float(value, input.start, token),
+            InputValue::Coded(bytes) => state.put_histogram(bytes, input.start, token),
             InputValue::Histogram(histogram) => {
                 coded.clear();
                 histogram::put(coded, histogram);
-                self.state.put_histogram(coded, input.start, token);
+                state.put_histogram(coded, input.start, token);
             }
         }
         true
     }
 }
 
-fn settle(
-    stream: &mut Stream,
-    arena: &mut Arena,
-    coded: bool,
-    token: &[u8],
-    payload: &mut Vec<u8>,
-    bits: usize,
-    slot: &mut usize,
-) {
-    if coded {
-        stream.push(arena, token);
+/// Notes whether a slot of a row is coded, and how.
+fn note_slot(payload: &mut Vec<u8>, bits: usize, slot: &mut usize, token: Option<&mut Vec<u8>>) {
+    if let Some(token) = token {
         payload[bits + *slot / 8] |= 1 << (*slot % 8);
         payload.extend_from_slice(token);
-    } else {
-        stream.push_predicted(arena);
     }
     *slot += 1;
 }

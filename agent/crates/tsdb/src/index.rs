@@ -37,6 +37,8 @@ pub(crate) struct SourceIndex {
     pub base: Place,
     pub shape: Place,
     pub shapes: Vec<Arc<Shape>>,
+    /// Which lines are of which span; only known of the open block.
+    pub spans: Vec<(u32, u32)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -172,7 +174,7 @@ impl BlockIndex {
             let rows = take.varint32()?;
             let mut next = || place(take.varint32()?);
             let (tick, base, shape) = (next()?, next()?, next()?);
-            index.sources.push(SourceIndex { rows, tick, base, shape, shapes: Vec::new() });
+            index.sources.push(SourceIndex { rows, tick, base, shape, shapes: Vec::new(), spans: Vec::new() });
         }
         for _ in 0..take.count()? {
             let source = take.varint32().filter(|source| (*source as usize) < index.sources.len())?;
@@ -200,16 +202,17 @@ impl BlockIndex {
         };
         let source = |source: &crate::head::Source, place: &mut dyn FnMut(usize) -> Place| SourceIndex {
             rows: source.rows,
-            tick: place(source.tick.stream.len()),
-            base: place(source.base.stream.len()),
-            shape: place(source.shape.stream.len()),
+            tick: place(source.tick.len()),
+            base: place(source.base.len()),
+            shape: place(source.shape.len()),
             shapes: source.shapes.clone(),
+            spans: source.spans.clone(),
         };
         let column = |column: &crate::head::Column, place: &mut dyn FnMut(usize) -> Place| ColumnIndex {
             series: column.series,
             source: column.source,
             values: place(column.values.len()),
-            times: column.times.as_ref().map(|times| place(times.stream.len())),
+            times: column.times.as_ref().map(|times| place(times.len())),
         };
         BlockIndex {
             spans: head.spans.iter().map(|span| (*span, epoch(span.epoch))).collect(),

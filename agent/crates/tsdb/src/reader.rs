@@ -1,31 +1,33 @@
 //! Reading beside the writer: a snapshot of which blocks there are, then one series after the other.
 //!
-//! The lock is held to find the series and blocks, and to copy one stream of the open block at a time; never while
+//! The lock is held to find the series and blocks, and to copy one stream of the open block at a time, from the last
+//! mark before what is wanted; never while
 //! the medium is read or a visitor runs. A block that is sealed meanwhile is found again on the medium: the streams
 //! are the same bytes. A page that was overwritten ends the selection with an error; a damaged page costs the rest of
 //! the columns that go through it, is counted once, and the others are served.
 
-use std::collections::{BTreeSet, HashMap};
+mod gather;
+mod lines;
+
+use std::collections::BTreeSet;
 use std::ops::Bound;
-use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use model::{Labels, Matcher, Querier, SelectError, SeriesSamples, TimeRange, UnixMs, Value};
+use model::{Labels, Matcher, Querier, SelectError, TimeRange, UnixMs};
 
 use crate::blob::{Fault, Pages};
 use crate::cells::FamilyInfo;
-use crate::codec::{ColumnReader, Item};
+use crate::codec::ColumnReader;
 use crate::drive::{head_range, stats};
 use crate::epochs::Epochs;
-use crate::histogram;
+use crate::head::track::Seek;
 use crate::index::{BlockIndex, META_HEAD, Meta, Which};
 use crate::outbox::Cursor;
 use crate::series::matching;
 use crate::store::{Shared, Stats};
 use crate::wire::Take;
+use gather::{Gathered, Kept, gather};
 
-/// The most rows of decoded times that a selection keeps at hand.
-const TIMES_KEPT_MAX: usize = 1 << 16;
 /// How many metric names' metadata are copied at a time, so that no visitor runs under the lock.
 const METADATA_COPIED_MAX: usize = 64;
 /// The most damaged pages that are told apart.
@@ -131,25 +133,24 @@ impl<'a> Source<'a> {
         self.judge(fault, view.number, start, page as u32)
     }
 
-    /// Decodes when each row of a source was read, and which shape it has.
-    fn times(&mut self, view: &mut View, source: u32, epochs: &Epochs) -> Result<Vec<(i64, u32)>, SelectError> {
-        let rows = view.index.sources[source as usize].rows as usize;
-        let mut columns: [Vec<u8>; 3] = Default::default();
-        for (which, bytes) in
-            [Which::Tick(source), Which::Base(source), Which::Shape(source)].into_iter().zip(&mut columns)
-        {
-            self.stream(view, which, 0, bytes)?;
+    /// Copies a stream from somewhere before a place on, and returns a reader that begins there.
+    pub fn seek(
+        &mut self,
+        view: &mut View,
+        which: Which,
+        seek: Seek,
+        out: &mut Vec<u8>,
+    ) -> Result<ColumnReader, SelectError> {
+        if view.start.is_none() {
+            let state = self.shared.read();
+            let heads = [Some(&state.head), state.frozen.as_ref()];
+            if let Some(head) = heads.into_iter().flatten().find(|head| head.block == view.number) {
+                out.clear();
+                return Ok(head.seek(which, seek, out));
+            }
         }
-        let mut readers: [ColumnReader; 3] = Default::default();
-        let mut times = Vec::with_capacity(rows.min(TIMES_KEPT_MAX));
-        for _ in 0..rows {
-            let next = [0, 1, 2].map(|i| readers[i].next_int(&columns[i], 0));
-            let [Some(tick), Some(base), Some(shape)] = next else { break };
-            let Some((span, sealed)) = view.index.span(base as u32) else { break };
-            let epoch = epochs.get(span.epoch).or(sealed.as_ref());
-            times.push((epoch.map_or(tick, |epoch| epoch.wall(tick)), shape as u32));
-        }
-        Ok(times)
+        self.stream(view, which, 0, out)?;
+        Ok(ColumnReader::default())
     }
 }
 
@@ -161,79 +162,6 @@ impl Drop for Source<'_> {
             while known.len() > DAMAGED_MAX {
                 known.pop_first();
             }
-        }
-    }
-}
-
-/// Samples of one series, gathered block by block.
-#[derive(Default)]
-struct Gathered {
-    at: Vec<UnixMs>,
-    floats: Vec<f64>,
-    histograms: Vec<(usize, Value)>,
-    starts: Vec<Option<UnixMs>>,
-    has_starts: bool,
-    unsorted: bool,
-}
-
-impl Gathered {
-    fn clear(&mut self) {
-        self.at.clear();
-        self.floats.clear();
-        self.histograms.clear();
-        self.starts.clear();
-        (self.has_starts, self.unsorted) = (false, false);
-    }
-
-    fn push(&mut self, at: i64, item: Item<'_>, start: Option<i64>) {
-        let value = match item {
-            Item::Float(value) => value,
-            Item::Histogram(coded) => {
-                let Some(found) = histogram::take(coded) else { return };
-                self.histograms.push((self.at.len(), Value::Histogram(Arc::new(found))));
-                0.0
-            }
-        };
-        self.unsorted |= self.at.last().is_some_and(|last| last.0 >= at);
-        self.has_starts |= start.is_some();
-        self.at.push(UnixMs(at));
-        self.floats.push(value);
-        self.starts.push(start.map(UnixMs));
-    }
-
-    /// Puts samples in the order of their times; of several with the same time the one appended last counts.
-    fn sort(&mut self) {
-        if !self.unsorted {
-            return;
-        }
-        let mut order: Vec<usize> = (0..self.at.len()).collect();
-        order.sort_by_key(|at| self.at[*at]);
-        let mut kept: Vec<usize> = Vec::with_capacity(order.len());
-        for at in order {
-            match kept.last_mut() {
-                Some(last) if self.at[*last] == self.at[at] => *last = at,
-                _ => kept.push(at),
-            }
-        }
-        let mut sorted = Gathered { has_starts: self.has_starts, ..Gathered::default() };
-        let mut histograms: HashMap<usize, Value> = self.histograms.drain(..).collect();
-        for at in kept {
-            if let Some(value) = histograms.remove(&at) {
-                sorted.histograms.push((sorted.at.len(), value));
-            }
-            sorted.at.push(self.at[at]);
-            sorted.floats.push(self.floats[at]);
-            sorted.starts.push(self.starts[at]);
-        }
-        *self = sorted;
-    }
-
-    fn samples(&self) -> SeriesSamples<'_> {
-        SeriesSamples {
-            at: &self.at,
-            floats: &self.floats,
-            histograms: &self.histograms,
-            starts: if self.has_starts { &self.starts } else { &[] },
         }
     }
 }
@@ -258,16 +186,6 @@ struct Selection {
     views: Vec<View>,
     hits: Vec<Hit>,
     epochs: Epochs,
-}
-
-/// When each row of a source was read, and its shape.
-type Times = Rc<Vec<(i64, u32)>>;
-
-/// Decoded times by view and source, as many as are kept at hand.
-#[derive(Default)]
-struct TimesKept {
-    known: HashMap<(u32, u32), Times>,
-    rows: usize,
 }
 
 impl Reader {
@@ -384,12 +302,12 @@ impl Querier for Reader {
     ) -> Result<(), SelectError> {
         let source = &mut Source::new(&self.shared);
         let mut found = self.find(source, self.choose(matchers, range))?;
-        let (mut kept, mut gathered, mut bytes) = (TimesKept::default(), Gathered::default(), Default::default());
+        let (mut kept, mut gathered) = (Kept::default(), Gathered::default());
         let hits = std::mem::take(&mut found.hits);
         for group in hits.chunk_by(|a, b| a.series == b.series) {
             gathered.clear();
             for hit in group {
-                gather(source, &mut found, hit, range, &mut kept, &mut bytes, &mut gathered)?;
+                gather(source, &mut found, hit, range, &mut kept, &mut gathered)?;
             }
             gathered.sort();
             let labels = &found.series[group[0].series as usize].1;
@@ -427,54 +345,4 @@ impl Querier for Reader {
         }
         Ok(())
     }
-}
-
-/// Adds the samples of one column that lie within the range.
-fn gather(
-    source: &mut Source<'_>,
-    found: &mut Selection,
-    hit: &Hit,
-    range: TimeRange,
-    kept: &mut TimesKept,
-    (values, own): &mut (Vec<u8>, Vec<u8>),
-    out: &mut Gathered,
-) -> Result<(), SelectError> {
-    let view = &mut found.views[hit.view as usize];
-    let column = view.index.column(hit.column);
-    let times = match kept.known.get(&(hit.view, column.source)) {
-        Some(times) => Rc::clone(times),
-        None => {
-            let times = Rc::new(source.times(view, column.source, &found.epochs)?);
-            if kept.rows + times.len() > TIMES_KEPT_MAX {
-                (kept.known, kept.rows) = (HashMap::new(), 0);
-            }
-            kept.rows += times.len();
-            kept.known.insert((hit.view, column.source), Rc::clone(&times));
-            times
-        }
-    };
-    source.stream(view, Which::Values(hit.column), 0, values)?;
-    if column.times.is_some() {
-        source.stream(view, Which::Times(hit.column), 0, own)?;
-    }
-    let shapes = &view.index.sources[column.source as usize].shapes;
-    let has: Vec<bool> = shapes.iter().map(|shape| shape.contains(hit.column)).collect();
-    let (mut reader, mut own_reader) = (ColumnReader::default(), ColumnReader::default());
-    for (at, shape) in times.iter() {
-        let Some(has) = has.get(*shape as usize) else { break };
-        if !has {
-            continue;
-        }
-        let Some(item) = reader.next(values, 0) else { break };
-        let at = if column.times.is_some() {
-            let Some(at) = own_reader.next_int(own, 0) else { break };
-            at
-        } else {
-            *at
-        };
-        if range.contains(UnixMs(at)) {
-            out.push(at, item, reader.start());
-        }
-    }
-    Ok(())
 }

@@ -10,10 +10,10 @@ mod walk;
 
 use model::{Disk, Labels, ReadAt};
 
-use crate::arena::Arena;
 use crate::cells::Commit;
 use crate::crc::extend;
 use crate::epochs::Epoch;
+use crate::head::track::Pool;
 use crate::head::{Head, Replayed};
 use crate::journal::{Journal, seed};
 use crate::layout::{JournalHead, PAGE};
@@ -67,7 +67,7 @@ impl<'a> Recover<'a> {
         recovery: Recovery,
     ) -> Recover<'a> {
         let ring = Ring::new(site.geometry.ring_pages(), options.block_pages_max(&site.geometry));
-        let state = State::new(Index::new(options.series_max), ring, Head::new(1, Arena::default()));
+        let state = State::new(Index::new(options.series_max), ring, Head::new(1, Pool::default()));
         Recover {
             disk,
             read,
@@ -137,7 +137,7 @@ impl<'a> Recover<'a> {
     }
 
     fn begin(&mut self, block: u64) {
-        self.state.head = Head::new(block, Arena::default());
+        self.state.head = Head::new(block, Pool::default());
         (self.consumed, self.crc) = (0, seed(self.site.file, block));
         self.partial.clear();
         self.unsure.clear();

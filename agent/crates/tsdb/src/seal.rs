@@ -10,8 +10,10 @@ use model::Mono;
 
 use crate::blob::Writer;
 use crate::cells::{Commit, Small, checkpoint};
+use crate::codec::ColumnReader;
 use crate::epochs::Epochs;
 use crate::head::Head;
+use crate::head::track::{Seek, Track};
 use crate::index::{BlockIndex, META_HEAD, Meta, Which};
 use crate::layout::{BLOB_PAYLOAD, Geometry, KIND_BLOCK, KIND_CHECKPOINT};
 use crate::options::Mutation;
@@ -234,16 +236,23 @@ pub(crate) fn forget(ring: &mut Ring, index: &mut Index, block: &Block) -> u64 {
 impl Head {
     /// Appends a copy of one stream from an offset on.
     pub fn copy(&self, which: Which, from: usize, out: &mut Vec<u8>) {
-        let stream = match which {
-            Which::Tick(source) => &self.sources[source as usize].tick.stream,
-            Which::Base(source) => &self.sources[source as usize].base.stream,
-            Which::Shape(source) => &self.sources[source as usize].shape.stream,
-            Which::Values(column) => &self.columns[column as usize].values,
-            Which::Times(column) => match &self.columns[column as usize].times {
-                Some(times) => &times.stream,
-                None => return,
-            },
-        };
-        stream.copy(&self.arena, from, out);
+        if let Some(track) = self.track(which) {
+            track.copy(&self.pool, from, out);
+        }
+    }
+
+    /// Appends a copy of one stream from somewhere before a place on, and returns a reader that begins there.
+    pub fn seek(&self, which: Which, seek: Seek, out: &mut Vec<u8>) -> ColumnReader {
+        self.track(which).map_or_else(ColumnReader::default, |track| track.seek(&self.pool, seek, out))
+    }
+
+    fn track(&self, which: Which) -> Option<&Track> {
+        match which {
+            Which::Tick(source) => self.sources.get(source as usize).map(|source| &source.tick),
+            Which::Base(source) => self.sources.get(source as usize).map(|source| &source.base),
+            Which::Shape(source) => self.sources.get(source as usize).map(|source| &source.shape),
+            Which::Values(column) => self.columns.get(column as usize).map(|column| &column.values),
+            Which::Times(column) => self.columns.get(column as usize).and_then(|column| column.times.as_deref()),
+        }
     }
 }

@@ -12,11 +12,11 @@ use std::{fmt, io};
 use model::{Disk, Mono, Now, ReadAt, RowId, SourceId, UnixMs};
 
 use crate::append::{Refused, SourceCache, TIME_MAX};
-use crate::arena::Arena;
 use crate::cells::Small;
 use crate::clock;
 use crate::epochs::{Dated, Epoch};
 use crate::head::Head;
+use crate::head::track::Pool;
 use crate::journal::Journal;
 use crate::layout::Geometry;
 use crate::open::{self, OpenError, Opened, Recovery};
@@ -263,7 +263,7 @@ pub struct Store {
     pub(crate) ops: Vec<DiskOp>,
     pub(crate) sent: VecDeque<Sent>,
     pub(crate) records: Vec<u8>,
-    pub(crate) spare: Option<Arena>,
+    pub(crate) spare: Option<Pool>,
 }
 
 impl Store {
@@ -298,7 +298,7 @@ impl Store {
     pub fn in_memory(options: Options, now: Now) -> Store {
         let geometry = Geometry::of(options.file_bytes.max(crate::FILE_BYTES_MIN));
         let ring = Ring::new(geometry.ring_pages(), options.block_pages_max(&geometry));
-        let state = State::new(Index::new(options.series_max), ring, Head::new(1, Arena::default()));
+        let state = State::new(Index::new(options.series_max), ring, Head::new(1, Pool::default()));
         let shared = Shared::new(state, None, 0, geometry);
         let mut store = Store::around(shared, options, Tail::new(0, 0), now);
         store.settle_clock(now);

@@ -1,0 +1,198 @@
+//! When the lines of a source were read: which of them lie within a range, and how many values a column has before.
+//!
+//! A line is the rows of one batch; its tick is in the source's stream of ticks, its shape says which columns have a
+//! value in it. Ticks never go back within a span, so of each span the lines within a range are one run, which is
+//! looked for from the last mark before it. Shapes are read as runs of equal ones: one entry for a source whose series
+//! stay the same.
+
+use model::{SelectError, TimeRange, UnixMs};
+
+use super::{Source, View};
+use crate::codec::ColumnReader;
+use crate::epochs::Epochs;
+use crate::head::track::Seek;
+use crate::index::Which;
+
+/// The most lines and runs of shapes that bytes which claim much may cost.
+const LINES_MAX: u32 = 1 << 22;
+
+/// The lines of one source that lie within a range.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    /// From which line on which shape is in force, ascending; the last entry ends at `end`.
+    shapes: Vec<(u32, u32)>,
+    end: u32,
+    pub runs: Vec<Run>,
+}
+
+/// Lines that follow each other.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub first: u32,
+    /// When each was read, in wall time.
+    pub walls: Vec<i64>,
+}
+
+impl Lines {
+    /// Returns how many lines there are.
+    pub fn len(&self) -> usize {
+        self.runs.iter().map(|run| run.walls.len()).sum::<usize>() + self.shapes.len()
+    }
+
+    /// Returns how many values a column has before a line; `has` says which shapes have it.
+    pub fn values_before(&self, line: u32, has: &[bool]) -> u32 {
+        let mut values = 0;
+        for (at, (first, shape)) in self.shapes.iter().enumerate() {
+            let end = self.shapes.get(at + 1).map_or(self.end, |(next, _)| *next).min(line);
+            if end > *first && has.get(*shape as usize) == Some(&true) {
+                values += end - first;
+            }
+        }
+        values
+    }
+
+    /// Visits when each line of a run was read in which a column has a value, until the visitor has enough.
+    pub fn walls_of(&self, run: &Run, has: &[bool], visit: &mut dyn FnMut(i64) -> bool) {
+        let last = run.first + run.walls.len() as u32;
+        let mut at = self.shapes.partition_point(|(first, _)| *first <= run.first).saturating_sub(1);
+        let mut line = run.first;
+        while line < last
+            && let Some((_, shape)) = self.shapes.get(at)
+        {
+            let end = self.shapes.get(at + 1).map_or(self.end, |(next, _)| *next).min(last);
+            // Shapes end early where their stream is damaged.
+            if end <= line {
+                return;
+            }
+            if has.get(*shape as usize) == Some(&true) {
+                let walls = &run.walls[(line - run.first) as usize..(end - run.first) as usize];
+                if !walls.iter().all(|wall| visit(*wall)) {
+                    return;
+                }
+            }
+            (line, at) = (end, at + 1);
+        }
+    }
+}
+
+impl Source<'_> {
+    /// Finds the lines of a source within a range.
+    pub fn lines(
+        &mut self,
+        view: &mut View,
+        source: u32,
+        range: TimeRange,
+        epochs: &Epochs,
+    ) -> Result<Lines, SelectError> {
+        let rows = view.index.sources[source as usize].rows.min(LINES_MAX);
+        let mut lines = Lines { shapes: Vec::new(), end: rows, runs: Vec::new() };
+        let mut bytes = Vec::new();
+        let spans = self.spans_of(view, source, rows, &mut bytes)?;
+        for (at, (number, first)) in spans.iter().enumerate() {
+            let end = spans.get(at + 1).map_or(rows, |(_, next)| *next);
+            let Some((span, sealed)) = view.index.spans.get(*number as usize) else { continue };
+            let offset = epochs.get(span.epoch).or(sealed.as_ref()).map_or(0, |epoch| epoch.wall(0));
+            let wall = |tick: i64| tick.saturating_add(offset);
+            let whole = TimeRange { start: UnixMs(wall(span.tick_min)), end: UnixMs(wall(span.tick_max)) };
+            if first >= &end || !range.overlaps(&whole) {
+                continue;
+            }
+            let least = range.start.0.saturating_sub(offset);
+            let mut reader = self.seek(view, Which::Tick(source), Seek::NotBelow(least), &mut bytes)?;
+            let base = reader.at();
+            if reader.skip_ints(&bytes, base, first.saturating_sub(reader.count())).is_none() {
+                break;
+            }
+            let mut next = reader.next_not_below(&bytes, base, least, end);
+            let mut run = Run { first: reader.count().saturating_sub(1), walls: Vec::new() };
+            while let Some(tick) = next.filter(|tick| range.contains(UnixMs(wall(*tick)))) {
+                run.walls.push(wall(tick));
+                next = if reader.count() < end { reader.next_int(&bytes, base) } else { None };
+            }
+            if !run.walls.is_empty() {
+                lines.runs.push(run);
+            }
+        }
+        if !lines.runs.is_empty() {
+            self.shapes_of(view, source, &mut lines, &mut bytes)?;
+        }
+        Ok(lines)
+    }
+
+    /// Returns which lines are of which span: a sealed block says it by its rows' numbers.
+    fn spans_of(
+        &mut self,
+        view: &mut View,
+        source: u32,
+        rows: u32,
+        bytes: &mut Vec<u8>,
+    ) -> Result<Vec<(u32, u32)>, SelectError> {
+        if view.start.is_none() {
+            return Ok(view.index.sources[source as usize].spans.clone());
+        }
+        if view.index.spans.len() == 1 {
+            return Ok(vec![(0, 0)]);
+        }
+        self.stream(view, Which::Base(source), 0, bytes)?;
+        let (mut reader, mut spans) = (ColumnReader::default(), Vec::new());
+        for line in 0..rows {
+            let Some(base) = reader.next_int(bytes, 0) else { break };
+            let at = view.index.spans.partition_point(|(span, _)| i64::from(span.first) <= base);
+            let Some(number) = at.checked_sub(1) else { break };
+            if spans.last().is_none_or(|(last, _)| *last < number as u32) {
+                spans.push((number as u32, line));
+            }
+        }
+        Ok(spans)
+    }
+
+    /// Reads the shapes of all lines up to the last one within the range.
+    fn shapes_of(
+        &mut self,
+        view: &mut View,
+        source: u32,
+        lines: &mut Lines,
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), SelectError> {
+        let last = lines.runs.iter().map(|run| run.first + run.walls.len() as u32).max().unwrap_or(0);
+        self.stream(view, Which::Shape(source), 0, bytes)?;
+        let (mut reader, mut line) = (ColumnReader::default(), 0);
+        while line < last
+            && let Some((shape, count)) = reader.next_ints(bytes, 0, last - line)
+        {
+            let shape = u32::try_from(shape).unwrap_or(u32::MAX);
+            if lines.shapes.last().is_none_or(|(_, before)| *before != shape) {
+                lines.shapes.push((line, shape));
+            }
+            line += count;
+        }
+        lines.end = line;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_counted_and_visited_over_changing_shapes() {
+        let run = Run { first: 3, walls: (3..9).map(|line| line * 10).collect() };
+        let lines = Lines { shapes: vec![(0, 0), (4, 1), (6, 0), (7, 2)], end: 9, runs: Vec::new() };
+        let check = |has: &[bool], before: u32, expected: &[i64]| {
+            assert_eq!(lines.values_before(3, has), before);
+            let mut found = Vec::new();
+            lines.walls_of(&run, has, &mut |wall| {
+                found.push(wall);
+                true
+            });
+            assert_eq!(found, expected);
+        };
+        check(&[true, true, true], 3, &[30, 40, 50, 60, 70, 80]);
+        check(&[true, false, false], 3, &[30, 60]);
+        check(&[false, true, true], 0, &[40, 50, 70, 80]);
+        check(&[false, true], 0, &[40, 50]);
+        let cut_off = Lines { end: 2, shapes: vec![(0, 0)], runs: Vec::new() };
+        cut_off.walls_of(&run, &[true], &mut |wall| panic!("{wall}"));
+    }
+}
