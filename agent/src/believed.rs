@@ -165,6 +165,7 @@ fn start_remote_write(remote: &RemoteWrite, around: &Surroundings<'_>) -> Result
     let cell = format!("remote_write/{}", remote.name);
     let config = forward::remote_write::Config {
         external_labels: around.external_labels.clone(),
+        relabel: remote.relabel.clone(),
         frame_rows_max: remote.queue.samples_max,
         linger_ms: remote.queue.linger_ms,
         backoff: BackoffLimits { first_ms: remote.queue.backoff_ms_min, ms_max: remote.queue.backoff_ms_max },

@@ -28,7 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "model",
         ],
     ),
-    ("exporters", &["exposition", "model"]),
+    ("exporters", &["exposition", "kernel", "model"]),
     ("exposition", &["model"]),
     ("rules", &["promql", "yaml", "model"]),
     // What a configuration file calls relabel_configs is read in one place for everybody who has some.
@@ -38,7 +38,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("promql", &["model"]),
     ("tsdb", &["model"]),
     ("notify", &["yaml", "model"]),
-    ("forward", &["model"]),
+    ("forward", &["relabel", "model"]),
     // A duration is written the same way in a query and in a file.
     ("yaml", &["model"]),
     ("kernel", &[]),

@@ -39,6 +39,8 @@ pub struct Config {
     pub external_labels: Labels,
     /// Which series are sent.
     pub select: Selection,
+    /// What becomes of a series, with the external labels, before it is sent (`write_relabel_configs`).
+    pub relabel: Vec<relabel::Rule>,
     /// The most samples of one frame (`max_samples_per_send`).
     pub frame_rows_max: usize,
     /// The most bytes of one frame before compression.
@@ -56,6 +58,7 @@ impl Default for Config {
         Config {
             external_labels: Labels::empty(),
             select: Selection::all(),
+            relabel: Vec::new(),
             frame_rows_max: 2_000,
             frame_bytes_max: 1 << 20,
             linger_ms: 5_000,
@@ -75,7 +78,8 @@ impl Uplink {
     /// Returns an upstream that goes on where the saved state left off.
     pub fn new(config: Config, saved: Option<&[u8]>) -> Uplink {
         let pace = Pace { frame_rows_max: config.frame_rows_max, linger_ms: config.linger_ms, backoff: config.backoff };
-        let packer = RequestPacker::new(config.external_labels, config.select, config.frame_bytes_max);
+        let packer = RequestPacker::new(config.external_labels, config.select, config.frame_bytes_max)
+            .with_rules(config.relabel);
         Uplink { walk: Walk::new(pace, saved, config.seed), packer }
     }
 

@@ -5,15 +5,51 @@
 //! it were alone in its series: a little pessimistic, but the same for the same rows, which is what makes a frame
 //! the same when it is made again.
 
-use model::{Labels, TailRow, Value};
+use std::collections::HashMap;
+
+use model::{Labels, LabelsBuilder, TailRow, Value};
+use relabel::{Rule, Verdict};
 
 use super::proto;
 use crate::outbox::{Packed, Packer};
 use crate::select::Selection;
 
+/// How many series' relabelled sets are remembered; with more the memory begins anew.
+const RELABELLED_MAX: usize = 20_000;
+
+/// What rules make of series, remembered: a series is relabelled once and not at every sample.
+struct Relabelling {
+    rules: Vec<Rule>,
+    external_labels: Labels,
+    known: HashMap<Labels, Option<Labels>>,
+}
+
+impl Relabelling {
+    /// Returns what a series is called upstream; `None` when it is dropped.
+    fn of(&mut self, series: &Labels) -> Option<Labels> {
+        if let Some(known) = self.known.get(series) {
+            return known.clone();
+        }
+        let mut builder = LabelsBuilder::new();
+        let mut fits = true;
+        merged(series, &self.external_labels, |name, value| fits &= builder.set(name, value).is_ok());
+        let kept = fits && relabel::apply(&self.rules, &mut builder) == Verdict::Keep;
+        let made = kept.then(|| builder.finish()).filter(|labels| !labels.is_empty());
+        if self.known.len() >= RELABELLED_MAX {
+            self.known.clear();
+        }
+        self.known.insert(series.clone(), made.clone());
+        made
+    }
+}
+
 /// Packs rows into compressed write requests.
 pub struct RequestPacker {
+    /// Laid under every series' own; empty where rules have seen them already.
     external_labels: Labels,
+    relabelling: Option<Relabelling>,
+    /// What each row's series is called upstream.
+    names: Vec<Labels>,
     select: Selection,
     frame_bytes_max: usize,
     encoder: snap::raw::Encoder,
@@ -26,6 +62,8 @@ impl RequestPacker {
     pub fn new(external_labels: Labels, select: Selection, frame_bytes_max: usize) -> RequestPacker {
         RequestPacker {
             external_labels,
+            relabelling: None,
+            names: Vec::new(),
             select,
             frame_bytes_max,
             encoder: snap::raw::Encoder::new(),
@@ -34,14 +72,37 @@ impl RequestPacker {
         }
     }
 
+    /// Has these rules run over each series, the external labels included, before it is packed.
+    pub fn with_rules(mut self, rules: Vec<Rule>) -> RequestPacker {
+        if !rules.is_empty() {
+            let external_labels = std::mem::take(&mut self.external_labels);
+            self.relabelling = Some(Relabelling { rules, external_labels, known: HashMap::new() });
+        }
+        self
+    }
+
+    /// Returns what a row's series is called upstream; `None` when it is not sent.
+    fn name(&mut self, row: &TailRow) -> Option<Labels> {
+        if !self.select.accepts(&row.labels) {
+            return None;
+        }
+        match &mut self.relabelling {
+            Some(relabelling) => relabelling.of(&row.labels),
+            None => Some(row.labels.clone()),
+        }
+    }
+
     /// Fills `order` with the rows that go into the frame, as they come.
     fn choose(&mut self, rows: &[TailRow]) -> Packed {
         self.order.clear();
+        self.names.clear();
         let mut packed = Packed::default();
         let mut bytes = 0;
         for (i, row) in rows.iter().enumerate() {
-            if self.select.accepts(&row.labels) {
-                let row_bytes = self.row_bytes_max(row);
+            let name = self.name(row);
+            self.names.push(name.clone().unwrap_or_default());
+            if let Some(labels) = &name {
+                let row_bytes = self.row_bytes_max(labels, row);
                 if row_bytes > self.frame_bytes_max {
                     packed.left_out += 1;
                 } else if bytes + row_bytes > self.frame_bytes_max {
@@ -59,12 +120,12 @@ impl RequestPacker {
     /// Sorts by series and time. Of two samples of one series at one time the later row counts, as a receiver takes
     /// only one and may refuse the whole frame for it. Returns how many were left out.
     fn sort(&mut self, rows: &[TailRow]) -> u64 {
-        let row = |i: &u32| &rows[*i as usize];
-        let key = |i: &u32| (row(i).labels.packed(), row(i).sample.at, *i);
+        let (row, names) = (|i: &u32| &rows[*i as usize], &self.names);
+        let key = |i: &u32| (names[*i as usize].packed(), row(i).sample.at, *i);
         self.order.sort_unstable_by(|a, b| key(a).cmp(&key(b)));
         let before = self.order.len();
         self.order.dedup_by(|later, kept| {
-            let same = row(later).sample.at == row(kept).sample.at && row(later).labels == row(kept).labels;
+            let same = row(later).sample.at == row(kept).sample.at && names[*later as usize] == names[*kept as usize];
             if same {
                 *kept = *later;
             }
@@ -75,9 +136,10 @@ impl RequestPacker {
 
     fn write(&mut self, rows: &[TailRow]) {
         self.request.clear();
-        let same_series = |a: &u32, b: &u32| rows[*a as usize].labels == rows[*b as usize].labels;
+        let names = &self.names;
+        let same_series = |a: &u32, b: &u32| names[*a as usize] == names[*b as usize];
         for series in self.order.chunk_by(same_series) {
-            let labels = &rows[series[0] as usize].labels;
+            let labels = &names[series[0] as usize];
             proto::message(&mut self.request, 1, |out| {
                 merged(labels, &self.external_labels, |name, value| proto::label(out, name, value));
                 for row in series.iter().map(|i| &rows[*i as usize]) {
@@ -90,9 +152,9 @@ impl RequestPacker {
         }
     }
 
-    fn row_bytes_max(&self, row: &TailRow) -> usize {
+    fn row_bytes_max(&self, labels: &Labels, row: &TailRow) -> usize {
         let mut bytes = 12;
-        merged(&row.labels, &self.external_labels, |name, value| bytes += proto::label_bytes_max(name, value));
+        merged(labels, &self.external_labels, |name, value| bytes += proto::label_bytes_max(name, value));
         bytes
             + match &row.sample.value {
                 Value::Float(_) => proto::SAMPLE_BYTES_MAX,

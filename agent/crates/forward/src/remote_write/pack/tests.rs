@@ -277,3 +277,34 @@ fn check_request(seed: u64, request: &WriteRequest, items: usize) {
     }
     assert_eq!(samples, items, "seed {seed}");
 }
+
+#[test]
+fn rules_see_the_external_labels_and_rename_or_drop_a_series() {
+    use relabel::{Action, NameScheme, Rule, Spec};
+    let rule = |action: &str, sources: &[&str], regex: &str, target: &str| {
+        let spec = Spec {
+            source_labels: (!sources.is_empty()).then(|| sources.iter().map(|name| (*name).to_owned()).collect()),
+            regex: Some(regex.to_owned()),
+            target_label: target.to_owned(),
+            action: Action::parse(action),
+            ..Spec::default()
+        };
+        Rule::new(spec, NameScheme::Utf8).expect("it is right")
+    };
+    let rules = vec![
+        rule("drop", &["__name__", "site"], "go_.*;barn", ""),
+        rule("replace", &["site"], "(.*)", "place"),
+        rule("labeldrop", &[], "site|cpu", ""),
+    ];
+    let external = Labels::from_pairs([("site", "barn")]);
+    let mut packer = RequestPacker::new(external, Selection::all(), 1 << 20).with_rules(rules);
+    // Two series that the rules make one go out as one.
+    let load = |n: u64, cpu: &str, value: f64| row(n, &[("__name__", "load"), ("cpu", cpu)], n as i64, value);
+    let rows = [row(1, &[("__name__", "go_threads")], 1, 9.0), load(2, "0", 1.0), load(3, "1", 2.0)];
+    for _ in 0..2 {
+        let (packed, request) = pack(&mut packer, &rows);
+        assert_eq!(packed, Packed { taken: 3, items: 2, left_out: 0 });
+        let lines: Vec<String> = request.timeseries.iter().map(printed).collect();
+        assert_eq!(lines, ["__name__=load,place=barn: 1@2 2@3"]);
+    }
+}
