@@ -13,6 +13,7 @@ pub mod error;
 pub mod gpio;
 pub mod host;
 pub mod lane;
+pub mod netlink;
 pub mod settings;
 pub mod system;
 

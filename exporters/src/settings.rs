@@ -272,9 +272,9 @@ mod tests {
     fn what_only_the_peer_serves_is_told_apart() {
         let mut settings = Settings::new();
         let unserved = FlagUse { takes_value: false, is_served: false };
-        assert_eq!(settings.set("no-collector.systemd", None), Ok(unserved));
+        assert_eq!(settings.set("no-collector.perf", None), Ok(unserved));
         let unserved = FlagUse { takes_value: true, is_served: false };
-        assert_eq!(settings.set("collector.vmstat.fields", Some(".*")), Ok(unserved));
+        assert_eq!(settings.set("collector.perf.cpus", Some("1")), Ok(unserved));
     }
 
     #[test]

@@ -4,8 +4,17 @@
 //! because `node_time_seconds` is a measured value like any other; nothing in this crate waits or decides by it.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Duration;
+
+pub use kernel::{Ethtool, Timex};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
+
+use crate::netlink::{self, Netlink};
+
+/// How long the kernel may take for a part of an answer over netlink; it answers at once unless something is broken.
+const NETLINK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How much room a file system has, as `statfs(2)` answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -54,6 +63,43 @@ pub trait System: Send {
 
     /// Returns the wall clock as the time since 1970.
     fn wall(&self) -> Duration;
+
+    /// Returns the size of a page of memory in bytes.
+    fn page_bytes(&self) -> u64 {
+        4_096
+    }
+
+    /// Returns how the kernel keeps its clock.
+    ///
+    /// # Errors
+    /// As the kernel says; a sandbox may forbid the question. A fake that has no clock says `Unsupported`.
+    fn timex(&self) -> io::Result<Timex> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Asks a question over netlink and hands over the type and payload of each message of the answer. `buf` is
+    /// memory to receive with.
+    ///
+    /// # Errors
+    /// As the kernel says. A fake that has no netlink says `Unsupported`.
+    fn netlink(
+        &self,
+        _netlink: Netlink,
+        _request: &[u8],
+        _buf: &mut Vec<u8>,
+        _visit: &mut dyn FnMut(u16, &[u8]),
+    ) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Asks the driver of a network device; the answer lies in the buffer as the kernel lays it out, the command
+    /// first.
+    ///
+    /// # Errors
+    /// As the driver says. A fake that has no devices says `Unsupported`.
+    fn ethtool(&self, _device: &str, _question: Ethtool, _answer: &mut Vec<u8>) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// The kernel this process runs on.
@@ -88,5 +134,50 @@ impl System for Live {
     fn wall(&self) -> Duration {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
         Duration::new(now.tv_sec.max(0) as u64, now.tv_nsec as u32)
+    }
+
+    fn page_bytes(&self) -> u64 {
+        rustix::param::page_size() as u64
+    }
+
+    fn timex(&self) -> io::Result<Timex> {
+        kernel::clock()
+    }
+
+    fn netlink(
+        &self,
+        netlink: Netlink,
+        request: &[u8],
+        buf: &mut Vec<u8>,
+        visit: &mut dyn FnMut(u16, &[u8]),
+    ) -> io::Result<()> {
+        let protocol = match netlink {
+            Netlink::Route => None,
+            Netlink::Sockets => Some(rustix::net::netlink::SOCK_DIAG),
+            Netlink::Generic => Some(rustix::net::netlink::GENERIC),
+        };
+        let (family, kind) = (AddressFamily::NETLINK, SocketType::RAW);
+        let socket = rustix::net::socket_with(family, kind, SocketFlags::CLOEXEC, protocol)?;
+        rustix::net::sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, Some(NETLINK_TIMEOUT))?;
+        rustix::net::send(&socket, request, SendFlags::empty())?;
+        buf.resize(netlink::RECEIVE_BYTES, 0);
+        let mut received = 0;
+        loop {
+            let (_, bytes) = rustix::net::recv(&socket, buf.as_mut_slice(), RecvFlags::TRUNC)?;
+            received += bytes;
+            let message = buf.get(..bytes).filter(|_| received <= netlink::ANSWER_BYTES_MAX);
+            if netlink::read_messages(message.ok_or(io::ErrorKind::FileTooLarge)?, visit)? {
+                return Ok(());
+            }
+            if bytes == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+
+    fn ethtool(&self, device: &str, question: Ethtool, answer: &mut Vec<u8>) -> io::Result<()> {
+        let (family, kind) = (AddressFamily::INET, SocketType::DGRAM);
+        let socket = rustix::net::socket_with(family, kind, SocketFlags::CLOEXEC, None)?;
+        kernel::ethtool(socket.as_fd(), device, question, answer)
     }
 }

@@ -11,7 +11,7 @@ use crate::own::{board, flags, mounts};
 use crate::support::{Folder, copy, lane_over, printed};
 
 /// How often each file is damaged.
-const ROUNDS: usize = 40;
+const ROUNDS: usize = 10;
 
 struct Seed(u64);
 
@@ -60,7 +60,7 @@ fn damaged_files_are_survived() {
     assert!(found.len() > 30, "{found:?}");
     let flags = flags(&folder.0);
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-    let mut lane = lane_over(&folder.0, &flags, mounts());
+    let mut lane = lane_over(&folder.0, &flags, mounts(&folder.0));
     let whole = printed(&mut lane).lines().count();
     // One text file is broken from the start.
     assert!(lane.failures().iter().all(|failure| failure.error.is_success()), "{:?}", lane.failures());
@@ -83,6 +83,6 @@ fn damaged_files_are_survived() {
     }
     assert!(failures > found.len() * ROUNDS * 5 / 4, "only {failures} failures were noticed");
     // A file that is whole again is believed again; the CPUs' counters alone remember the largest they saw.
-    let text = printed(&mut lane_over(&folder.0, &flags, mounts()));
+    let text = printed(&mut lane_over(&folder.0, &flags, mounts(&folder.0)));
     assert_eq!(text.lines().count(), whole);
 }

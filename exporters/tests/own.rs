@@ -17,24 +17,30 @@ pub fn board() -> PathBuf {
 
 /// Returns the flags it is read with.
 pub fn flags(tree: &Path) -> Vec<String> {
-    let fixed =
-        ["path.rootfs=/board", "collector.cpu.info", "collector.stat.softirq", "collector.netdev.label-ifalias"];
+    let fixed = ["collector.cpu.info", "collector.stat.softirq", "collector.netdev.label-ifalias"];
+    let root = format!("path.rootfs={}", tree.display());
     let asked = ["include=kernel.threads-max", "include=fs.file-nr:total,current,max", "include-info=kernel.actions"]
         .map(|flag| format!("collector.sysctl.{flag}"));
     let features = "collector.cpu.info.flags-include=^(neon|vfp)$".to_owned();
     let directory = format!("collector.textfile.directory={}", tree.join("textfile").display());
     let every_collector = COLLECTORS.iter().map(|info| format!("collector.{}", info.name));
-    fixed.map(str::to_owned).into_iter().chain([features, directory]).chain(asked).chain(every_collector).collect()
+    fixed
+        .map(str::to_owned)
+        .into_iter()
+        .chain([root, features, directory])
+        .chain(asked)
+        .chain(every_collector)
+        .collect()
 }
 
 /// Returns its mounts.
-pub fn mounts() -> Box<Table> {
+pub fn mounts(tree: &Path) -> Box<Table> {
     let spaces = [
-        ("/board/", space(1_900_000, 900_000, 480_000, 410_000)),
-        ("/board/var/log", space(2_048, 1_900, 60_000, 59_990)),
-        ("/board/boot two", space(65_000, 20_000, 0, 0)),
+        ("", space(1_900_000, 900_000, 480_000, 410_000)),
+        ("var/log", space(2_048, 1_900, 60_000, 59_990)),
+        ("boot two", space(65_000, 20_000, 0, 0)),
     ];
-    Box::new(Table { spaces: spaces.map(|(path, space)| (path.into(), space)).into() })
+    Box::new(Table { spaces: spaces.map(|(path, space)| (tree.join(path), space)).into() })
 }
 
 #[test]
@@ -44,7 +50,7 @@ fn own_board() {
     set_modified(&folder.0.join("textfile/backup.prom"), 1_780_000_000);
     let flags = flags(&folder.0);
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-    let mut lane = lane_over(&folder.0, &flags, mounts());
+    let mut lane = lane_over(&folder.0, &flags, mounts(&folder.0));
     printed(&mut lane);
     let ours = printed(&mut lane).replace(&format!("{}/", folder.0.display()), "");
     let ours = without_zone(&ours);
