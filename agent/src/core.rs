@@ -8,6 +8,7 @@
 //! nobody waits for a lock. Read `Event` and `Effect` first, then `step`.
 
 pub mod own;
+pub mod pushes;
 pub mod setup;
 
 use model::{Alert, Batch, Labels, MetricKind, Mono, Now, Outcome, SourceId};
@@ -18,12 +19,15 @@ use tsdb::{DiskOp, OpDone, Store};
 use crate::collect::Collection;
 use crate::web::MetricsReply;
 use own::Own;
+use pushes::Pushes;
 pub use setup::Setup;
 
 /// What was read of this machine.
 const NODE: SourceId = SourceId(1);
 /// `up` and `scrape_*` beside it.
 const REPORT: SourceId = SourceId(2);
+/// What programs pushed.
+const PUSHED: SourceId = SourceId(3);
 /// Rule groups count from here.
 const RULES_FIRST: u32 = 1_000;
 
@@ -47,6 +51,8 @@ pub enum Event {
     Noticed(NoticeId, Outcome),
     /// An upstream wants its state kept before it sends; `done` is called when a kill does not lose it any more.
     Keep(String, Vec<u8>, Box<dyn FnOnce() + Send>),
+    /// Somebody pushes, or asks what was pushed.
+    Push(pushes::Ask, pushes::Reply),
     /// A new configuration is in force.
     Changed(Box<Setup>),
 }
@@ -102,6 +108,7 @@ pub struct Core {
     rule_counts: rules::Counts,
     notifier: Option<Notifier>,
     alerts: Vec<Alert>,
+    pushes: Pushes,
     own: Own,
     report: Batch,
     /// What is said while no collection comes.
@@ -144,6 +151,7 @@ impl Core {
             rule_counts: rules::Counts::default(),
             notifier,
             alerts: Vec::new(),
+            pushes: Pushes::new(&store),
             own: Own::new(now),
             report: Batch::new(),
             silent: Batch::new(),
@@ -166,6 +174,12 @@ impl Core {
                 self.keep(&cell, &bytes);
                 self.drain(out);
                 out.push(Effect::Call(done));
+            }
+            Event::Push(ask, reply) => {
+                let at = self.store.wall_of(now);
+                let told = self.pushes.ask(now, at, ask, &mut self.store);
+                self.drain(out);
+                out.push(Effect::Call(Box::new(move || reply(told))));
             }
             Event::Changed(setup) => match self.rules {
                 Some(_) => self.change(now, *setup),
@@ -194,27 +208,32 @@ impl Core {
             }
         }
         self.save_notifier();
+        self.pushes.save(now, &mut self.store);
         self.drain(out);
     }
 
     /// Returns when `tick` has something to do, if nothing happens before.
     pub fn next_deadline(&self) -> Option<Mono> {
         let notices = self.notifier.as_ref().and_then(Notifier::next_deadline);
-        [self.store.next_deadline(), self.rules_deadline(), notices, Some(self.overdue)].into_iter().flatten().min()
+        let pushes = self.pushes.next_deadline();
+        let all = [self.store.next_deadline(), self.rules_deadline(), notices, pushes, Some(self.overdue)];
+        all.into_iter().flatten().min()
     }
 
     /// Saves everything and returns the ticket of the sync that makes it last.
     pub fn flush(&mut self, now: Now, out: &mut Vec<Effect>) -> u64 {
         self.save_rules();
         self.save_notifier();
+        self.pushes.save_all(now, &mut self.store, false);
         let ticket = self.store.flush(now);
         self.drain(out);
         ticket
     }
 
     /// Goes on with another store, which has all that this one had.
-    pub fn replace_store(&mut self, store: Store, out: &mut Vec<Effect>) {
+    pub fn replace_store(&mut self, now: Now, store: Store, out: &mut Vec<Effect>) {
         self.store = store;
+        self.pushes.save_all(now, &mut self.store, true);
         self.save_rules();
         if let Some(notifier) = &self.notifier {
             let saved = notifier.save();
@@ -257,13 +276,18 @@ impl Core {
     fn collected(&mut self, now: Now, collection: Collection, out: &mut Vec<Effect>) {
         let Collection { now: at, mut batch, seconds, readers } = collection;
         self.own.add_to(&mut batch, now, &self.store.stats(), &self.rule_counts, self.notifier.as_ref());
+        self.own.add_pushes(&mut batch, self.pushes.groups(), self.pushes.counts());
         if !readers.is_empty() {
+            self.pushes.fill(&mut batch);
             out.push(Effect::Print(batch, readers));
             return;
         }
         let appended = self.store.append(at, &batch, NODE, &self.target);
         let rows = batch.rows().len() as f64;
         self.report(at, 1.0, seconds, rows, appended.new_series as f64);
+        if let Some(pushed) = self.pushes.batch() {
+            self.store.append(at, pushed, PUSHED, &Labels::empty());
+        }
         self.overdue = overdue(now, &self.setup);
         self.step = Step { read_ahead: self.ahead(at), since: None };
         out.push(Effect::Spare(batch));

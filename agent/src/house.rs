@@ -20,7 +20,7 @@ use model::{Clock, Mono, UnixMs};
 use tsdb::{DiskOp, OpDone};
 
 use crate::collect::{Ask, Collect};
-use crate::core::{Core, Effect, Event};
+use crate::core::{Core, Effect, Event, pushes};
 use crate::disk::DiskThread;
 use crate::medium::retry::{Attempts, Found};
 use crate::os::service::Service;
@@ -125,6 +125,12 @@ impl web::House for WebHouse {
 
     fn is_ready(&self) -> bool {
         self.line.ready.load(Ordering::Acquire)
+    }
+
+    fn push(&self, ask: pushes::Ask) -> Option<pushes::Told> {
+        let (tell, told) = sync_channel(1);
+        self.line.event(Event::Push(ask, Box::new(move |answer| _ = tell.try_send(answer))));
+        told.recv_timeout(Duration::from_millis(STATUS_MS_MAX)).ok()
     }
 
     fn reload(&self) -> Result<(), String> {
@@ -295,7 +301,7 @@ impl Running {
         *self.reader.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = medium.store.reader();
         let mut effects = Vec::new();
         self.line.store.fetch_add(1, Ordering::AcqRel);
-        self.core.replace_store(medium.store, &mut effects);
+        self.core.replace_store(now, medium.store, &mut effects);
         self.apply(&mut effects);
         match (self.start_upstreams)(self) {
             Ok(upstreams) => upstream::replace(&mut self.upstreams, upstreams),

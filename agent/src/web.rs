@@ -10,6 +10,7 @@
 //! | `/federate` | what is stored, as Prometheus prints it |
 //! | `/api/v1/query`, `/api/v1/query_range` | PromQL |
 //! | `/api/v1/status/narthex` | what the page shows, as JSON |
+//! | `/metrics/job/...`, `/api/v1/metrics` | pushes, as pushgateway takes them |
 //! | `/-/healthy`, `/-/ready`, `/-/reload` | for service managers and probes |
 
 pub mod access;
@@ -17,6 +18,7 @@ pub mod api;
 pub mod federate;
 pub mod json;
 pub mod params;
+pub mod push;
 pub mod status;
 
 use std::net::IpAddr;
@@ -25,6 +27,8 @@ use std::sync::{Arc, RwLock};
 
 use model::{Clock, Labels};
 use promql::Engine;
+
+use crate::core::pushes;
 
 pub use status::Status;
 
@@ -46,6 +50,8 @@ pub struct Request {
     pub origin: String,
     /// The `Content-Type` header.
     pub content_type: String,
+    /// The `Content-Encoding` header.
+    pub content_encoding: String,
     /// Whether a header says that a proxy brought it.
     pub proxied: bool,
     /// Who asks.
@@ -103,6 +109,8 @@ pub trait House: Send + Sync {
     fn status(&self) -> Option<Status>;
     /// Returns whether the agent serves.
     fn is_ready(&self) -> bool;
+    /// Asks the pushed groups; `None` when core does not answer in time.
+    fn push(&self, ask: pushes::Ask) -> Option<pushes::Told>;
     /// Reads the configuration again and returns what went wrong.
     ///
     /// # Errors
@@ -122,6 +130,8 @@ pub struct Web {
     pub clock: Arc<dyn Clock + Send + Sync>,
     /// Labels that `/federate` adds; replaced at reload.
     pub external_labels: RwLock<Labels>,
+    /// What is switched on of pushing.
+    pub push: push::Options,
 }
 
 impl Web {
@@ -129,6 +139,9 @@ impl Web {
     pub fn answer(&self, request: &Request) -> Answer {
         if request.is_stopped() {
             return Answer::text(503, "nobody waits for the answer any more\n");
+        }
+        if let Some(answer) = push::answer(self, request) {
+            return answer;
         }
         let reading = matches!(request.method.as_str(), "GET" | "HEAD");
         let posting = request.method == "POST";

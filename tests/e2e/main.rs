@@ -14,6 +14,7 @@ mod central;
 mod medium;
 mod mqtt;
 mod promtool;
+mod pushes;
 mod refusals;
 mod reload;
 mod remote_write;

@@ -81,7 +81,7 @@ pub fn request(
     let (line, headers) = read_head(&mut reader)?.ok_or(io::ErrorKind::UnexpectedEof)?;
     let status =
         line.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or_else(|| odd("a status line", &line))?;
-    let body = read_body(&mut reader, &headers, true)?;
+    let body = if method == "HEAD" { Vec::new() } else { read_body(&mut reader, &headers, true)? };
     Ok(Answer { status, headers, body })
 }
 

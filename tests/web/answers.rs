@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 
 use model::{Batch, Clock, Labels, MetricKind, Mono, Now, SourceId, UnixMs};
+use narthex::core::pushes::{Ask, Told};
 use narthex::web::{Answer, House, MetricsReply, Request, Status, Web};
 use promql::Engine;
 use support::http::escape;
@@ -43,6 +44,10 @@ impl House for FakeHouse {
         self.is_ready
     }
 
+    fn push(&self, _: Ask) -> Option<Told> {
+        None
+    }
+
     fn reload(&self) -> Result<(), String> {
         self.reloads.store(true, Ordering::Relaxed);
         if self.reload_error.is_empty() { Ok(()) } else { Err(self.reload_error.to_owned()) }
@@ -66,6 +71,7 @@ fn web(house: FakeHouse) -> Web {
         engine: Engine::default(),
         clock: Arc::new(FixedClock),
         external_labels: RwLock::new(Labels::empty()),
+        push: Default::default(),
     }
 }
 
@@ -78,6 +84,7 @@ fn request(method: &str, target: &str) -> Request {
         host: "127.0.0.1:9090".to_owned(),
         origin: String::new(),
         content_type: String::new(),
+        content_encoding: String::new(),
         proxied: false,
         peer: "127.0.0.1".parse().expect("an address"),
         body: Vec::new(),

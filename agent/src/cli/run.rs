@@ -28,10 +28,19 @@ use crate::os::service::Service;
 use crate::receivers::Receivers;
 use crate::rules_thread::RulesThread;
 use crate::upstream;
-use crate::web::Web;
+use crate::web::{Web, push};
 use crate::{about, gpio};
 
-const FLAGS: [&str; 6] = ["config.file", "storage.path", "web.listen-address", "log.level", "log.format", "help"];
+const FLAGS: [&str; 8] = [
+    "config.file",
+    "storage.path",
+    "web.listen-address",
+    "web.enable-admin-api",
+    "push.enable-utf8-names",
+    "log.level",
+    "log.format",
+    "help",
+];
 
 /// The most samples a query may hold: 16 bytes each, so that two queries and a rule fit a board with 512 MiB beside
 /// everything else. The peer's 50 million would be 800 MB.
@@ -45,6 +54,7 @@ struct Flags {
     config_file: Option<PathBuf>,
     storage_path: Option<PathBuf>,
     listen_address: Option<ListenAddress>,
+    push: push::Options,
     log_level: Option<LevelFilter>,
     log_format: Format,
     help: bool,
@@ -81,6 +91,8 @@ fn read_flags(mut arguments: Arguments) -> Result<Flags, Failure> {
                     || Failure::Usage(format!("--web.listen-address={text} is no address: :9090, 127.0.0.1:9090"));
                 flags.listen_address = Some(ListenAddress::parse(&text).ok_or_else(wrong)?);
             }
+            "web.enable-admin-api" => flags.push.admin = true,
+            "push.enable-utf8-names" => flags.push.utf8_names = true,
             "log.level" => {
                 let text = arguments.value()?;
                 let wrong = |_| Failure::Usage(format!("--log.level={text}: error, warn, info or debug"));
@@ -179,6 +191,7 @@ fn start(flags: Flags, config: Config, loaded: Loaded) -> Result<(), Failure> {
         engine: engine(),
         clock: clock.clone(),
         external_labels: RwLock::new(setup.external_labels.clone()),
+        push: flags.push,
     });
 
     let mut about = about::this_board(&config.collect.paths);

@@ -83,6 +83,18 @@ impl Own {
         }
     }
 
+    /// Adds what is counted of pushes; nothing while nobody ever pushed.
+    pub fn add_pushes(&self, out: &mut Batch, groups: usize, counts: push::Counts) {
+        if groups == 0 && counts == push::Counts::default() {
+            return;
+        }
+        one(out, "narthex_push_groups", "Groups of pushed metrics.", Gauge, groups as f64);
+        one(out, "narthex_pushes_total", "Pushes taken.", Counter, counts.pushes as f64);
+        out.family("narthex_pushes_refused_total", "Pushes refused, by reason.", Counter);
+        out.add(&[("reason", "inconsistent")], counts.inconsistent as f64);
+        out.add(&[("reason", "full")], counts.full as f64);
+    }
+
     /// Adds our own rows to a collection.
     pub fn add_to(&self, out: &mut Batch, now: Now, store: &Stats, rules: &Counts, notifier: Option<&Notifier>) {
         self.add_process(out, now);

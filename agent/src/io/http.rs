@@ -25,6 +25,7 @@ use super::REQUESTS_COMPUTED_MAX;
 use super::patient::Patient;
 use crate::os::clock::boottime;
 use crate::trouble::Trouble;
+use crate::web::push::PUSH_BYTES_MAX;
 use crate::web::{Answer, Request, Web, api};
 
 /// The most connections that are served at a time; the next one waits for a place.
@@ -209,12 +210,12 @@ async fn metrics(web: &Arc<Web>, request: &Request) -> Answer {
 
 async fn read(request: hyper::Request<Incoming>, peer: IpAddr, stop: Arc<AtomicBool>) -> Result<Request, Answer> {
     let (head, body) = request.into_parts();
-    let body =
-        tokio::time::timeout(Duration::from_secs(BODY_SECONDS_MAX), Limited::new(body, BODY_BYTES_MAX).collect())
-            .await
-            .map_err(|_| Answer::text(408, "the body took too long\n"))?
-            .map_err(|_| Answer::text(413, "the body is too large or was cut short\n"))?
-            .to_bytes();
+    let bytes_max = if head.uri.path().starts_with("/metrics/job") { PUSH_BYTES_MAX } else { BODY_BYTES_MAX };
+    let body = tokio::time::timeout(Duration::from_secs(BODY_SECONDS_MAX), Limited::new(body, bytes_max).collect())
+        .await
+        .map_err(|_| Answer::text(408, "the body took too long\n"))?
+        .map_err(|_| Answer::text(413, "the body is too large or was cut short\n"))?
+        .to_bytes();
     let text = |name: HeaderName| header_text(&head.headers, &name);
     let proxied = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"]
         .iter()
@@ -226,6 +227,7 @@ async fn read(request: hyper::Request<Incoming>, peer: IpAddr, stop: Arc<AtomicB
         host: text(header::HOST),
         origin: text(header::ORIGIN),
         content_type: text(header::CONTENT_TYPE),
+        content_encoding: text(header::CONTENT_ENCODING),
         proxied,
         peer,
         body: body.to_vec(),

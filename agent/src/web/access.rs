@@ -53,6 +53,7 @@ mod tests {
             host: host.to_owned(),
             origin: origin.to_owned(),
             content_type: String::new(),
+            content_encoding: String::new(),
             proxied,
             peer: peer.parse().expect("an address"),
             body: Vec::new(),

@@ -201,6 +201,7 @@ mod tests {
             host: String::new(),
             origin: String::new(),
             content_type: String::new(),
+            content_encoding: String::new(),
             proxied: false,
             peer: std::net::IpAddr::from([127, 0, 0, 1]),
             body: Vec::new(),

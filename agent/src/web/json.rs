@@ -35,10 +35,21 @@ pub fn key(out: &mut String, name: &str) {
     out.push(':');
 }
 
+/// Appends `"key":"text"`, after a comma unless it is the first of its object.
+pub fn text(out: &mut String, name: &str, text: &str) {
+    key(out, name);
+    string(out, text);
+}
+
 /// Appends a label set as an object.
 pub fn labels(out: &mut String, labels: &Labels) {
+    pairs(out, labels.iter());
+}
+
+/// Appends names and values as an object, as a label set is.
+pub fn pairs<'a>(out: &mut String, pairs: impl Iterator<Item = (&'a str, &'a str)>) {
     out.push('{');
-    for (name, value) in labels.iter() {
+    for (name, value) in pairs {
         key(out, name);
         string(out, value);
     }

@@ -4,6 +4,9 @@
 //! the value is in base64 (RFC 4648 section 5, padding optional), a repeated label's last value counts, and a second
 //! `job` counts for nothing. Error texts are the peer's.
 
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::{DecodeError, Engine};
+
 use crate::limits::PATH_LABELS_MAX;
 
 /// The labels that name a group, `job` among them, in ascending order of names.
@@ -166,35 +169,30 @@ fn clean(path: &str) -> String {
     out
 }
 
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+/// As Go's `RawURLEncoding`: no padding, and bits left over at the end are no error.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::URL_SAFE,
+    GeneralPurposeConfig::new()
+        .with_encode_padding(false)
+        .with_decode_padding_mode(DecodePaddingMode::RequireNone)
+        .with_decode_allow_trailing_bits(true),
+);
 
 fn to_base64(text: &str) -> String {
-    let mut out = String::new();
-    for chunk in text.as_bytes().chunks(3) {
-        let bits = chunk.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for at in 0..=chunk.len() {
-            out.push(char::from(ALPHABET[(bits >> (18 - 6 * at) & 63) as usize]));
-        }
-    }
+    let out = BASE64.encode(text);
     if out.is_empty() { "=".to_owned() } else { out }
 }
 
 fn from_base64(text: &str) -> Result<String, String> {
-    let text = text.trim_end_matches('=');
-    let (mut out, mut bits, mut count) = (Vec::with_capacity(text.len()), 0u32, 0);
-    for (at, byte) in text.bytes().enumerate() {
-        let illegal = || format!("illegal base64 data at input byte {at}");
-        let value = ALPHABET.iter().position(|letter| *letter == byte).ok_or_else(illegal)?;
-        (bits, count) = (bits << 6 | value as u32, count + 6);
-        if count >= 8 {
-            count -= 8;
-            out.push((bits >> count) as u8);
-        }
-    }
-    if text.len() % 4 == 1 {
-        return Err(format!("illegal base64 data at input byte {}", text.len() - 1));
-    }
-    String::from_utf8(out).map_err(|_| "the value is not UTF-8".to_owned())
+    let bytes = BASE64.decode(text.trim_end_matches('=')).map_err(|error| {
+        let at = match error {
+            DecodeError::InvalidByte(at, _) | DecodeError::InvalidLastSymbol(at, _) => at,
+            DecodeError::InvalidLength(bytes) => bytes.saturating_sub(1),
+            DecodeError::InvalidPadding => 0,
+        };
+        format!("illegal base64 data at input byte {at}")
+    })?;
+    String::from_utf8(bytes).map_err(|_| "the value is not UTF-8".to_owned())
 }
 
 #[cfg(test)]

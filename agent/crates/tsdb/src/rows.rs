@@ -115,6 +115,13 @@ impl Store {
         self.shared.read().small.cells.get(name).cloned()
     }
 
+    /// Returns the names of the cells that begin so, in ascending order.
+    pub fn cell_names(&self, prefix: &str) -> Vec<String> {
+        let state = self.shared.read();
+        let from = state.small.cells.range(prefix.to_owned()..);
+        from.map(|(name, _)| name).take_while(|name| name.starts_with(prefix)).cloned().collect()
+    }
+
     /// Takes note of the clock: dates the present epoch or begins a new one.
     pub(crate) fn settle_clock(&mut self, now: Now) {
         let shared = Arc::clone(&self.shared);

@@ -8,6 +8,7 @@ use std::thread;
 use model::{Clock, Labels, Mono, Now, UnixMs};
 
 use super::*;
+use crate::core::pushes::{Ask, Told};
 use crate::web::{House, MetricsReply, Status};
 
 struct Nobody;
@@ -21,6 +22,10 @@ impl House for Nobody {
 
     fn is_ready(&self) -> bool {
         true
+    }
+
+    fn push(&self, _: Ask) -> Option<Told> {
+        None
     }
 
     fn reload(&self) -> Result<(), String> {
@@ -45,6 +50,7 @@ fn served(query_ms_max: u64) -> SocketAddr {
         engine: promql::Engine::default(),
         clock: Arc::new(Still),
         external_labels: RwLock::new(Labels::empty()),
+        push: Default::default(),
     };
     let listener = crate::io::bind("127.0.0.1", 0).expect("a free port");
     let address = listener.local_addr().expect("an address");
