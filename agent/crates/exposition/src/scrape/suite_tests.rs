@@ -1,0 +1,1 @@
+//! Runs the upstream parsers' own tables and corpora through ours.
