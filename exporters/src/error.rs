@@ -104,7 +104,10 @@ impl Troubles {
         match result {
             Ok(value) => Some(value),
             Err(error) => {
-                self.first.get_or_insert(error);
+                // What counts as a failure must not hide behind what does not.
+                if self.first.as_ref().is_none_or(|first| first.is_success() && !error.is_success()) {
+                    self.first = Some(error);
+                }
                 None
             }
         }
@@ -124,5 +127,26 @@ impl Troubles {
     /// That error.
     pub fn finish(self) -> Result<(), CollectError> {
         self.first.map_or(Ok(()), Err)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_failure_counts_and_what_is_none_gives_way_to_it() {
+        let error = |line| CollectError::malformed(Path::new("x"), line, "y");
+        let partly = |line| CollectError::Partly(Box::new(error(line)));
+        for (errors, expected) in [
+            (vec![error(1), error(2)], "x:1: expected y"),
+            (vec![partly(1), partly(2)], "x:1: expected y"),
+            (vec![partly(1), error(2), error(3), partly(4)], "x:2: expected y"),
+        ] {
+            let mut troubles = Troubles::default();
+            errors.into_iter().for_each(|error| assert!(troubles.note::<()>(Err(error)).is_none()));
+            assert_eq!(troubles.finish().expect_err("an error").to_string(), expected);
+        }
+        assert!(Troubles::default().finish().is_ok());
     }
 }

@@ -124,7 +124,7 @@ impl Desk {
             }
         };
         match result {
-            Ok(bytes) => Ok(Some(self.buf[..bytes].trim_ascii())),
+            Ok(bytes) => Ok(Some(&self.buf[..bytes])),
             Err(error) if is_silence(&error) || error.kind() == io::ErrorKind::IsADirectory => Ok(None),
             Err(source) => {
                 set_path(&mut self.path, base, &[&folder.dir, "/", name]);
@@ -133,7 +133,7 @@ impl Desk {
         }
     }
 
-    /// Reads one file of a folder as text; see [`Desk::read`].
+    /// Reads one file of a folder as text, without the white space around it; see [`Desk::read`].
     ///
     /// # Errors
     /// `Io`, or `Malformed` when it is no UTF-8.
@@ -143,13 +143,11 @@ impl Desk {
         folder: &mut Folder,
         file: (usize, &str),
     ) -> Result<Option<&str>, CollectError> {
-        let bytes = self.read(base, folder, file)?.map(<[u8]>::len);
-        let Some(bytes) = bytes else { return Ok(None) };
-        let start = self.buf.iter().take_while(|b| b.is_ascii_whitespace()).count();
-        if std::str::from_utf8(&self.buf[start..start + bytes]).is_err() {
+        let Some(bytes) = self.read(base, folder, file)?.map(<[u8]>::len) else { return Ok(None) };
+        if std::str::from_utf8(&self.buf[..bytes]).is_err() {
             return Err(self.malformed(base, folder, file.1, "UTF-8"));
         }
-        Ok(std::str::from_utf8(&self.buf[start..start + bytes]).ok())
+        Ok(std::str::from_utf8(&self.buf[..bytes]).ok().map(str::trim))
     }
 
     /// Returns an error that blames one file of a folder.
