@@ -167,23 +167,28 @@ impl Batch {
 
     /// Adds a row whose label set, name included, is already at hand.
     pub fn add_labels(&mut self, labels: &Labels, value: Value) {
+        self.add_packed(labels.packed(), value);
+    }
+
+    /// Adds a row whose label set, name included, is packed already. Whoever packs it keeps the limits.
+    pub fn add_packed(&mut self, packed: &[u8], value: Value) {
         if self.is_full() {
             self.refused += 1;
             return;
         }
-        let packed = labels.packed();
         self.shape.extend_from_slice(&(packed.len() as u32).to_le_bytes());
         let start = self.shape.len() as u32;
         self.shape.extend_from_slice(packed);
         let family = (self.families.len() as u32).checked_sub(1).expect("a family is opened before its rows");
-        self.rows.push(Row {
-            family,
-            labels: (start, self.shape.len() as u32),
-            blanks: (0, 0),
-            value,
-            at: None,
-            start: None,
-        });
+        let labels = (start, self.shape.len() as u32);
+        self.rows.push(Row { family, labels, blanks: (0, 0), value, at: None, start: None });
+    }
+
+    /// Gives a row its next value: for a source that delivers the same series again. A row that is not there is left.
+    pub fn set(&mut self, row: usize, value: Value, at: Option<UnixMs>, start: Option<UnixMs>) {
+        if let Some(row) = self.rows.get_mut(row) {
+            (row.value, row.at, row.start) = (value, at, start);
+        }
     }
 
     /// Gives the row added last its own time and, where known, the start of its counter.
@@ -373,6 +378,17 @@ mod tests {
         batch.clear();
         assert!(batch.rows().is_empty() && batch.families().is_empty() && batch.shape().is_empty());
         assert_eq!(capacity, (batch.shape.capacity(), batch.text.capacity(), batch.rows.capacity()));
+    }
+
+    #[test]
+    fn a_row_gets_its_next_value_where_it_stands() {
+        let mut batch = Batch::new();
+        batch.family("a", "", MetricKind::Gauge);
+        batch.add_packed(Labels::from_pairs([(NAME, "a"), ("l", "1")]).packed(), Value::Float(1.0));
+        batch.set(0, Value::Float(2.0), Some(UnixMs(5)), None);
+        batch.set(1, Value::Float(3.0), None, None);
+        assert_eq!(printed(&batch), ["a{l=\"1\"}"]);
+        assert_eq!((batch.rows()[0].value.float(), batch.rows()[0].at), (Some(2.0), Some(UnixMs(5))));
     }
 
     #[test]

@@ -138,3 +138,39 @@ impl Group {
 
 /// The label that carries a target's host and port.
 pub(crate) const ADDRESS: &str = "__address__";
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A job that says nothing but its name, `j`.
+    pub fn job() -> Job {
+        Job {
+            name: "j".to_owned(),
+            interval_ms: 15_000,
+            timeout_ms: 10_000,
+            scheme: "http",
+            metrics_path: "/metrics".to_owned(),
+            params: Vec::new(),
+            honor_labels: false,
+            honor_timestamps: true,
+            track_timestamps_staleness: false,
+            limits: Limits::default(),
+            protocols: Protocol::DEFAULT.to_vec(),
+            fallback: None,
+            compression: true,
+            extra_metrics: false,
+            names: NameScheme::Utf8,
+            relabel: Vec::new(),
+            metric_relabel: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn formats_have_their_names() {
+        for (name, protocol) in Protocol::ALL {
+            assert_eq!((Protocol::parse(name), protocol.as_str()), (Some(protocol), name));
+        }
+        assert_eq!(Protocol::parse("prometheusproto"), None);
+    }
+}

@@ -3,11 +3,22 @@
 //! A [`Job`] is one entry of `scrape_configs`, a [`Group`] what discovery found. The shell tells the time, fetches what
 //! it is asked to fetch and hands the bodies in; batches for the store come out.
 //!
-//! Not here: how a body is fetched, how targets are discovered, the text formats themselves.
+//! Not here: how a body is fetched, how targets are discovered, the text formats themselves. Read `pools` first.
 
 mod job;
+mod pools;
+mod status;
+mod target;
+
+mod hash;
+mod intake;
+mod naming;
+mod report;
 
 pub use job::{Group, Job, Limits, Protocol};
+pub use pools::{Body, Bounds, Delivery, Failure, Fetch, Pools, Reason};
+pub use status::{Counts, Health, Last, TargetStatus};
+pub use target::{Found, Target, discovered, populate};
 
 /// What bounds scraping; each is decided where it is met, and counted.
 pub mod limits {

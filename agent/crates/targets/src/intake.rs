@@ -1,0 +1,318 @@
+//! One target's scrapes become batches: what was learned of its series once is used again.
+//!
+//! A target sends the same series in the same order, scrape after scrape. So what is remembered is a list: for each
+//! sample of the last good scrape, in its order, a hash of the series as it was sent and the row it became in the
+//! batch, if any. A scrape that fits the list changes values in the batch that is there, and allocates nothing.
+//! One that does not is read anew from its start: series that are known keep their labels, new ones are named (see
+//! `naming`), and a new list is made. A scrape that fails changes nothing of this.
+//!
+//! The hash is 64 bits, seeded. A target whose series collide would mix up two series of its own, and no other's.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use exposition::{Entry, Format, LabelRefs, Scrape, ScrapeMemory, ScrapeOptions};
+use model::{Batch, Labels, MetricKind, UnixMs, Value};
+
+use crate::hash::Hash;
+use crate::job::Job;
+use crate::naming::{Named, name};
+
+/// What a sample of the last good scrape became.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    series: u64,
+    row: u32,
+}
+
+/// Instead of a row: a rule dropped the series.
+const DROPPED: u32 = u32::MAX;
+/// Instead of a row: the series cannot be held.
+const TOO_LARGE: u32 = u32::MAX - 1;
+
+/// What a scrape counted, good or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Count {
+    /// Samples sent.
+    pub scraped: u64,
+    /// Samples left after the rules.
+    pub kept: u64,
+    /// Series that are new to this target.
+    pub added: u64,
+    /// Samples that cannot be held.
+    pub too_large: u64,
+}
+
+/// What every scrape of all targets shares.
+#[derive(Default)]
+pub(crate) struct Desk {
+    /// The parser's memory.
+    pub memory: ScrapeMemory,
+    /// A batch nobody uses, to be filled.
+    pub spare: Batch,
+    /// Starts every hash.
+    pub seed: u64,
+}
+
+/// A body to be read.
+#[derive(Clone, Copy)]
+pub(crate) struct Reading<'a> {
+    pub job: &'a Job,
+    /// The target's labels.
+    pub target: &'a Labels,
+    pub format: Format,
+    pub body: &'a [u8],
+    /// How many rows this target may have.
+    pub rows_max: usize,
+}
+
+/// What is remembered of one target.
+#[derive(Debug, Default)]
+pub(crate) struct Intake {
+    known: Vec<Known>,
+    /// A hash of all that the last good scrape said of its families.
+    about: u64,
+    /// How many rows of the batch are the target's own.
+    rows: usize,
+    /// The last good scrape; `None` while it is away, and before there is one.
+    batch: Option<Batch>,
+    /// Which batch that is: one that comes home too late is not what the list above speaks of.
+    number: u32,
+}
+
+impl Intake {
+    /// Returns how many rows are remembered.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Returns the number of the batch that was read last.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// Takes the batch of this number back that went to the store.
+    pub fn home(&mut self, number: u32, batch: Batch) {
+        if number == self.number {
+            self.batch = Some(batch);
+        }
+    }
+
+    /// Forgets what series are called: the rules have changed. Which series there were is still known.
+    pub fn forget_labels(&mut self) {
+        self.batch = None;
+        self.number = self.number.wrapping_add(1);
+        self.known.retain(|known| known.row < TOO_LARGE);
+    }
+
+    /// Reads a body into a batch that lacks only the report.
+    ///
+    /// # Errors
+    /// Why the scrape as a whole fails, and what was counted until then.
+    pub fn read(&mut self, reading: Reading<'_>, desk: &mut Desk) -> Result<(Batch, Count), (String, Count)> {
+        if let Some(mut batch) = self.batch.take() {
+            if let Some(count) = self.again(reading, desk, &mut batch) {
+                return Ok((batch, count));
+            }
+            self.batch = Some(batch);
+        }
+        self.anew(reading, desk)
+    }
+
+    /// Reads a body that has the series of the last one, in their order; else the batch's values are spoilt.
+    fn again(&self, reading: Reading<'_>, desk: &mut Desk, batch: &mut Batch) -> Option<Count> {
+        let (seed, mut known) = (desk.seed, self.known.iter());
+        let (mut about, mut count) = (Hash::new(seed), Count::default());
+        let fits = walk(reading, &mut desk.memory, &mut |entry| {
+            let Some((series, value, at, start)) = sample_of(&entry, seed, reading.job) else {
+                note(&mut about, &entry);
+                return Ok(());
+            };
+            let row = known.next().filter(|known| known.series == series).map(|known| known.row);
+            let Some(row) = row else { return Err(String::new()) };
+            count.scraped += 1;
+            count.kept += u64::from(row != DROPPED);
+            count.too_large += u64::from(row == TOO_LARGE);
+            batch.set(row as usize, value, at, start);
+            Ok(())
+        });
+        if fits.is_err() || known.next().is_some() || about.get() != self.about {
+            return None;
+        }
+        Some(count)
+    }
+
+    fn anew(&mut self, reading: Reading<'_>, desk: &mut Desk) -> Result<(Batch, Count), (String, Count)> {
+        let mut batch = std::mem::take(&mut desk.spare);
+        batch.clear();
+        let seed = desk.seed;
+        let old: HashMap<u64, u32> = self.known.iter().map(|known| (known.series, known.row)).collect();
+        // Without its batch what is known has no labels any more, and still says which series are not new.
+        let labels = self.batch.as_ref();
+        let mut list = Vec::with_capacity(self.known.len());
+        let (mut about, mut family, mut count) = (Hash::new(seed), Family::default(), Count::default());
+        let limit = reading.job.limits.samples;
+        let read = walk(reading, &mut desk.memory, &mut |entry| {
+            let Some((series, value, at, start)) = sample_of(&entry, seed, reading.job) else {
+                note(&mut about, &entry);
+                family.note(&entry);
+                return Ok(());
+            };
+            let Some((metric, sent)) = series_of(&entry) else { return Ok(()) };
+            count.scraped += 1;
+            let row = old.get(&series).copied();
+            let known = row.zip(labels);
+            let known = known.and_then(|(row, batch)| Some(batch.packed(batch.rows().get(row as usize)?)));
+            let named = match (row, known) {
+                (Some(DROPPED), _) => Named::Dropped,
+                (Some(TOO_LARGE), _) => Named::TooLarge,
+                (_, Some(_)) => Named::As(Labels::empty()),
+                _ => name(reading.job, reading.target, metric, &sent.iter().collect::<Vec<_>>())?,
+            };
+            let mut place = DROPPED;
+            match named {
+                Named::Dropped => {}
+                Named::TooLarge => {
+                    (count.kept, count.too_large, place) = (count.kept + 1, count.too_large + 1, TOO_LARGE);
+                }
+                Named::As(labels) => {
+                    count.kept += 1;
+                    if limit == 0 || count.kept <= limit {
+                        count.added += u64::from(row.is_none());
+                        if batch.rows().len() >= reading.rows_max {
+                            return Err(format!(
+                                "more than the {} series that are left of series_max",
+                                reading.rows_max
+                            ));
+                        }
+                        family.open(metric, &mut batch);
+                        place = batch.rows().len() as u32;
+                        batch.add_packed(known.unwrap_or(labels.packed()), value);
+                        batch.stamp_last(at, start);
+                    }
+                }
+            }
+            list.push(Known { series, row: place });
+            Ok(())
+        });
+        let over = (limit > 0 && count.kept > limit).then(|| "sample limit exceeded".to_owned());
+        if let Some(what) = read.err().or(over) {
+            desk.spare = batch;
+            return Err((what, count));
+        }
+        if batch.refused() > 0 {
+            let what = "more or larger series than a batch carries".to_owned();
+            desk.spare = batch;
+            return Err((what, count));
+        }
+        list.shrink_to_fit();
+        (self.known, self.about, self.rows) = (list, about.get(), batch.rows().len());
+        self.number = self.number.wrapping_add(1);
+        if let Some(old) = self.batch.take() {
+            desk.spare = old;
+        }
+        Ok((batch, count))
+    }
+}
+
+/// The metadata that came last, until a family is opened with it.
+#[derive(Default)]
+struct Family {
+    name: String,
+    help: String,
+    unit: String,
+    kind: MetricKind,
+}
+
+impl Family {
+    fn note(&mut self, entry: &Entry<'_>) {
+        let name = match entry {
+            Entry::Help { name, .. } | Entry::Type { name, .. } | Entry::Unit { name, .. } => *name,
+            _ => return,
+        };
+        if self.name != name {
+            self.name.clear();
+            self.name.push_str(name);
+            self.help.clear();
+            self.unit.clear();
+            self.kind = MetricKind::Unknown;
+        }
+        match entry {
+            Entry::Help { text, .. } => self.help = (*text).to_owned(),
+            Entry::Unit { unit, .. } => self.unit = (*unit).to_owned(),
+            Entry::Type { kind, .. } => self.kind = *kind,
+            _ => {}
+        }
+    }
+
+    /// Opens the family that a sample belongs to: the one spoken of last, or one that nothing is known of.
+    fn open(&self, metric: &str, batch: &mut Batch) {
+        let rest = metric.strip_prefix(self.name.as_str()).filter(|_| !self.name.is_empty());
+        match rest {
+            Some("" | "_sum" | "_count" | "_bucket" | "_total" | "_created" | "_info" | "_gsum" | "_gcount") => {
+                batch.family_with_unit(&self.name, &self.help, self.kind, &self.unit);
+            }
+            _ => batch.family(metric, "", MetricKind::Unknown),
+        }
+    }
+}
+
+/// Adds what is said of a family to the hash of all that is said.
+fn note(about: &mut Hash, entry: &Entry<'_>) {
+    match entry {
+        Entry::Help { name, text } => about.add(name).add(text),
+        Entry::Type { name, kind } => about.add(name).add(kind.as_prometheus()).number(*kind as u64),
+        Entry::Unit { name, unit } => about.add(name).add(unit),
+        _ => about,
+    };
+}
+
+type Sampled = (u64, Value, Option<UnixMs>, Option<UnixMs>);
+
+/// Returns a sample's series as a hash, and what is stored of it.
+fn sample_of(entry: &Entry<'_>, seed: u64, job: &Job) -> Option<Sampled> {
+    let (value, at, start) = match entry {
+        Entry::Sample(sample) => (Value::Float(sample.value), sample.at, sample.start),
+        Entry::Histogram(sample) => (Value::Histogram(Arc::new(sample.histogram.clone())), sample.at, sample.start),
+        _ => return None,
+    };
+    let (metric, labels) = series_of(entry)?;
+    let mut hash = Hash::new(seed);
+    hash.add(metric);
+    for (name, value) in labels.iter() {
+        hash.add(name).add(value);
+    }
+    Some((hash.get(), value, at.filter(|_| job.honor_timestamps), start))
+}
+
+fn series_of<'e>(entry: &Entry<'e>) -> Option<(&'e str, LabelRefs<'e>)> {
+    match entry {
+        Entry::Sample(sample) => Some((sample.name, sample.labels)),
+        Entry::Histogram(sample) => Some((sample.name, sample.labels)),
+        _ => None,
+    }
+}
+
+/// Hands every entry of a body to a visitor, until that or the body is wrong.
+fn walk(
+    reading: Reading<'_>,
+    memory: &mut ScrapeMemory,
+    visit: &mut dyn FnMut(Entry<'_>) -> Result<(), String>,
+) -> Result<(), String> {
+    let (options, limits) = (ScrapeOptions::default(), exposition::Limits::default());
+    let kept = std::mem::take(memory);
+    let mut scrape = Scrape::with_memory(reading.format, reading.body, options, limits, kept);
+    let read = loop {
+        match scrape.next_entry() {
+            Ok(None) => break Ok(()),
+            Ok(Some(entry)) => {
+                if let Err(what) = visit(entry) {
+                    break Err(what);
+                }
+            }
+            Err(error) => break Err(error.to_string()),
+        }
+    };
+    *memory = scrape.into_memory();
+    read
+}

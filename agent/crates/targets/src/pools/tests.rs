@@ -1,0 +1,328 @@
+//! Jobs and targets by a clock of the test's own: bodies in, batches out, as the shell and the store would see them.
+
+use model::UnixMs;
+use relabel::{Action, NameScheme, Rule, Spec};
+
+use super::*;
+use crate::job::Limits;
+use crate::job::tests::job;
+
+const TEXT: &str = "text/plain; version=0.0.4";
+
+fn now(ms: u64) -> Now {
+    Now { mono: Mono(ms), wall: UnixMs(1_000_000 + ms as i64), wall_trusted: true }
+}
+
+fn pools() -> Pools {
+    Pools::new(Bounds { source_first: 100, rows_max: 1_000, seed: 1 })
+}
+
+fn group(addresses: &[&str]) -> Vec<Group> {
+    let addresses: Vec<String> = addresses.iter().map(|address| (*address).to_owned()).collect();
+    vec![Group::of("0", &addresses, Labels::empty())]
+}
+
+/// One target of one job.
+fn one(job: Job) -> Pools {
+    let mut pools = pools();
+    pools.change(now(0), vec![job]);
+    pools.discovered(now(0), "j", 0, group(&["h:1"]));
+    pools
+}
+
+/// Waits for the next target and gives it this answer; returns what goes to the store, and the batch comes home.
+fn scrape(pools: &mut Pools, answer: Result<&str, Failure>) -> (bool, Vec<String>) {
+    let at = pools.next_deadline().expect("a target is due some time");
+    let at = now(at.0);
+    let fetch = pools.due(at).expect("it is due");
+    let body = answer.map(|text| Body { bytes: text.as_bytes(), content_type: TEXT });
+    let delivery = pools.done(fetch.target, at, 0.5, body).expect("the target is there");
+    let (good, printed) = (delivery.good, printed(&delivery.batch));
+    pools.home(delivery);
+    (good, printed)
+}
+
+fn printed(batch: &Batch) -> Vec<String> {
+    let line = |row: &model::Row| {
+        let labels = Labels::from_packed(batch.packed(row)).expect("packed here");
+        let at = row.at.map_or(String::new(), |at| format!(" @{}", at.0));
+        format!("{labels} {}{at}", row.value.float().unwrap_or(f64::NAN))
+    };
+    batch.rows().iter().map(line).collect()
+}
+
+fn failure(reason: Reason) -> Failure {
+    Failure { what: "gone".to_owned(), reason }
+}
+
+const BASE: &str = "{instance=\"h:1\", job=\"j\"}";
+
+/// The report as it is printed: up, scraped, kept, added.
+fn report(values: [f64; 4]) -> Vec<String> {
+    let [up, scraped, kept, added] = values;
+    vec![
+        format!("up{BASE} {up}"),
+        format!("scrape_duration_seconds{BASE} 0.5"),
+        format!("scrape_samples_scraped{BASE} {scraped}"),
+        format!("scrape_samples_post_metric_relabeling{BASE} {kept}"),
+        format!("scrape_series_added{BASE} {added}"),
+    ]
+}
+
+fn check(pools: &mut Pools, body: &str, own: &[&str], values: [f64; 4]) {
+    let (good, found) = scrape(pools, Ok(body));
+    let mut expected: Vec<String> = own.iter().map(|line| (*line).to_owned()).collect();
+    expected.extend(report(values));
+    assert_eq!((good, found), (values[0] == 1.0, expected), "{body:?}");
+}
+
+#[test]
+fn samples_get_the_targets_labels_and_a_report_beside_them() {
+    let mut pools = one(job());
+    let (a, b) = ("a{instance=\"h:1\", job=\"j\"} 1", "b{instance=\"h:1\", job=\"j\", x=\"y\"} 2");
+    check(&mut pools, "a 1\nb{x=\"y\"} 2\n", &[a, b], [1.0, 2.0, 2.0, 2.0]);
+    // The same series again: in place.
+    let again = ["a{instance=\"h:1\", job=\"j\"} 3", "b{instance=\"h:1\", job=\"j\", x=\"y\"} 4"];
+    check(&mut pools, "a 3\nb{x=\"y\"} 4\n", &again, [1.0, 2.0, 2.0, 0.0]);
+    // One goes, one comes, the order changes.
+    let other = ["c{instance=\"h:1\", job=\"j\"} 5", "a{instance=\"h:1\", job=\"j\"} 6"];
+    check(&mut pools, "c 5\na 6\n", &other, [1.0, 2.0, 2.0, 1.0]);
+    check(&mut pools, "c 7\n", &["c{instance=\"h:1\", job=\"j\"} 7"], [1.0, 1.0, 1.0, 0.0]);
+    check(&mut pools, "", &[], [1.0, 0.0, 0.0, 0.0]);
+    assert_eq!(pools.counts().series, 0);
+}
+
+#[test]
+fn a_failure_is_a_report_alone_and_forgets_nothing() {
+    let mut pools = one(job());
+    let a = "a{instance=\"h:1\", job=\"j\"} 1";
+    check(&mut pools, "a 1\n", &[a], [1.0, 1.0, 1.0, 1.0]);
+    let (good, found) = scrape(&mut pools, Err(failure(Reason::Timeout)));
+    assert_eq!((good, found), (false, report([0.0; 4])));
+    assert_eq!(pools.status()[0].last.error, "gone");
+    assert_eq!(pools.status()[0].last.health, Health::Down);
+    check(&mut pools, "a 1\nb{\n", &[], [0.0, 1.0, 1.0, 0.0]);
+    assert!(pools.status()[0].last.error.contains("line 2"), "{}", pools.status()[0].last.error);
+    check(&mut pools, "a 1\n", &[a], [1.0, 1.0, 1.0, 0.0]);
+    let counts = pools.counts();
+    assert_eq!((counts.scrapes, counts.failed[1], counts.failed[4]), (4, 1, 1));
+}
+
+#[test]
+fn metadata_reaches_the_store_and_a_change_of_it_too() {
+    let mut pools = one(job());
+    let mut about = |text: &str| {
+        let at = now(pools.next_deadline().expect("due").0);
+        let fetch = pools.due(at).expect("due");
+        let body = Body { bytes: text.as_bytes(), content_type: TEXT };
+        let delivery = pools.done(fetch.target, at, 0.5, Ok(body)).expect("there");
+        let batch = &delivery.batch;
+        let family = batch.families()[batch.rows()[0].family as usize];
+        let said = (batch.name(&family).to_owned(), batch.help(&family).to_owned(), family.kind);
+        pools.home(delivery);
+        said
+    };
+    let text = "# HELP a Old.\n# TYPE a counter\na 1\n";
+    assert_eq!(about(text), ("a".to_owned(), "Old.".to_owned(), model::MetricKind::Counter));
+    assert_eq!(about(text).1, "Old.");
+    assert_eq!(
+        about("# HELP a New.\n# TYPE a gauge\na 1\n"),
+        ("a".to_owned(), "New.".to_owned(), model::MetricKind::Gauge)
+    );
+}
+
+#[test]
+fn limits_fail_the_scrape_and_count_what_was_sent() {
+    let limited = |limits: Limits| one(Job { limits, ..job() });
+    let mut pools = limited(Limits { samples: 2, ..Limits::default() });
+    check(&mut pools, "a 1\nb 2\nc 3\n", &[], [0.0, 3.0, 3.0, 2.0]);
+    assert_eq!(pools.status()[0].last.error, "sample limit exceeded");
+    let mut pools = limited(Limits { labels: 3, ..Limits::default() });
+    let (good, _) = scrape(&mut pools, Ok("a{b=\"1\"} 1\n"));
+    assert!(!good && pools.status()[0].last.error.starts_with("label_limit exceeded"));
+    assert_eq!(pools.counts().failed[6], 1);
+}
+
+#[test]
+fn all_targets_together_are_bounded() {
+    let mut pools = Pools::new(Bounds { source_first: 1, rows_max: 3, seed: 1 });
+    pools.change(now(0), vec![job()]);
+    pools.discovered(now(0), "j", 0, group(&["h:1", "h:2"]));
+    let good: Vec<bool> = (0..2).map(|_| scrape(&mut pools, Ok("a 1\nb 2\n")).0).collect();
+    assert_eq!(good, [true, false]);
+    assert_eq!(pools.counts().series, 2);
+    // The one that has its place keeps it.
+    let good: Vec<bool> = (0..2).map(|_| scrape(&mut pools, Ok("a 1\nb 2\n")).0).collect();
+    assert_eq!(good, [true, false]);
+}
+
+#[test]
+fn rules_for_samples_run_once_and_drop_every_time() {
+    let spec = Spec {
+        source_labels: Some(vec!["__name__".to_owned()]),
+        regex: Some("go_.*".to_owned()),
+        action: Some(Action::Drop),
+        ..Spec::default()
+    };
+    let mut pools = one(Job { metric_relabel: vec![Rule::new(spec, NameScheme::Utf8).expect("right")], ..job() });
+    let a = "a{instance=\"h:1\", job=\"j\"} 1";
+    check(&mut pools, "go_x 9\na 1\n", &[a], [1.0, 2.0, 1.0, 1.0]);
+    check(&mut pools, "go_x 9\na 1\n", &[a], [1.0, 2.0, 1.0, 0.0]);
+    check(&mut pools, "a 1\ngo_x 9\n", &[a], [1.0, 2.0, 1.0, 0.0]);
+}
+
+#[test]
+fn timestamps_count_unless_they_are_not_honoured() {
+    let at = "a{instance=\"h:1\", job=\"j\"} 1 @5000";
+    check(&mut one(job()), "a 1 5000\n", &[at], [1.0, 1.0, 1.0, 1.0]);
+    let plain = "a{instance=\"h:1\", job=\"j\"} 1";
+    check(&mut one(Job { honor_timestamps: false, ..job() }), "a 1 5000\n", &[plain], [1.0, 1.0, 1.0, 1.0]);
+}
+
+#[test]
+fn a_body_of_an_unknown_type_needs_a_fallback() {
+    let ask = |job: Job| {
+        let mut pools = one(job);
+        let at = now(pools.next_deadline().expect("due").0);
+        let fetch = pools.due(at).expect("due");
+        let body = Body { bytes: b"a 1\n", content_type: "" };
+        pools.done(fetch.target, at, 0.5, Ok(body)).expect("there").good
+    };
+    assert!(!ask(job()));
+    assert!(ask(Job { fallback: Some(crate::Protocol::Text004), ..job() }));
+}
+
+#[test]
+fn extra_metrics_say_limits_and_sizes() {
+    let mut pools = one(Job { extra_metrics: true, ..job() });
+    let (_, found) = scrape(&mut pools, Ok("a 1\n"));
+    let extra = ["scrape_timeout_seconds", "scrape_sample_limit", "scrape_body_size_bytes"];
+    let expected: Vec<String> = extra.iter().zip([10, 0, 4]).map(|(name, v)| format!("{name}{BASE} {v}")).collect();
+    assert_eq!(found[6..], expected);
+    let (_, found) = scrape(&mut pools, Err(failure(Reason::BodySize)));
+    assert_eq!(found[7], format!("scrape_body_size_bytes{BASE} -1"));
+}
+
+#[test]
+fn targets_spread_over_the_interval_and_keep_their_moment() {
+    let mut pools = pools();
+    pools.change(now(0), vec![job()]);
+    let addresses: Vec<String> = (0..60).map(|n| format!("h{n}:1")).collect();
+    let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+    pools.discovered(now(60_000), "j", 0, group(&addresses));
+    let mut quarters = [0; 4];
+    let mut first = BTreeMap::new();
+    for _ in 0..60 {
+        let due = pools.next_deadline().expect("due");
+        let fetch = pools.due(now(due.0)).expect("due");
+        assert!(due.0 >= 60_000 && due.0 < 75_000);
+        quarters[((due.0 - 60_000) / 3_750) as usize] += 1;
+        first.insert(fetch.target, due.0);
+        pools.done(fetch.target, now(due.0), 0.1, Err(failure(Reason::Connection)));
+    }
+    assert!(quarters.iter().all(|count| *count >= 6), "{quarters:?}");
+    // Awake again after a long sleep: each is due once, and then in its own rhythm.
+    let late = now(600_007);
+    while let Some(fetch) = pools.due(late) {
+        pools.done(fetch.target, late, 0.1, Err(failure(Reason::Connection)));
+    }
+    let next = pools.next_deadline().expect("due");
+    let fetch = pools.due(now(next.0)).expect("due");
+    assert_eq!(next.0 % 15_000, first[&fetch.target] % 15_000);
+    assert!(next.0 > late.mono.0 && next.0 <= late.mono.0 + 15_000);
+}
+
+#[test]
+fn a_scrape_that_is_still_on_its_way_is_not_begun_again() {
+    let mut pools = one(job());
+    let due = pools.next_deadline().expect("due");
+    let fetch = pools.due(now(due.0)).expect("due");
+    assert!(pools.due(now(due.0 + 15_000)).is_none());
+    assert_eq!(pools.counts().missed, 1);
+    pools.done(fetch.target, now(due.0), 20.0, Err(failure(Reason::Timeout)));
+    assert!(pools.due(now(due.0 + 30_000)).is_some());
+}
+
+#[test]
+fn targets_that_go_end_their_sources_and_those_that_stay_are_left_alone() {
+    let mut pools = one(job());
+    scrape(&mut pools, Ok("a 1\n"));
+    let mut ended = Vec::new();
+    pools.discovered(now(1), "j", 0, group(&["h:1", "h:2"]));
+    pools.take_ended(&mut ended);
+    assert_eq!(ended, []);
+    assert_eq!(pools.status().len(), 2);
+    pools.discovered(now(2), "j", 0, group(&["h:2"]));
+    pools.take_ended(&mut ended);
+    assert_eq!(ended, [SourceId(100)]);
+    assert_eq!(pools.counts().series, 0);
+    // A job that goes takes its targets along; a reload that changes nothing changes nothing.
+    pools.change(now(3), vec![job()]);
+    assert_eq!(pools.status().len(), 1);
+    pools.change(now(4), vec![]);
+    ended.clear();
+    pools.take_ended(&mut ended);
+    assert_eq!((ended.as_slice(), pools.next_deadline()), (&[SourceId(101)][..], None));
+}
+
+#[test]
+fn a_reload_that_changes_rules_names_series_anew() {
+    let mut pools = one(job());
+    scrape(&mut pools, Ok("a 1\nb 2\n"));
+    let spec = Spec { target_label: "new".to_owned(), replacement: "x".to_owned(), ..Spec::default() };
+    let changed = Job { metric_relabel: vec![Rule::new(spec, NameScheme::Utf8).expect("right")], ..job() };
+    pools.change(now(1), vec![changed]);
+    let (_, found) = scrape(&mut pools, Ok("a 1\nb 2\n"));
+    assert_eq!(found[0], "a{instance=\"h:1\", job=\"j\", new=\"x\"} 1");
+}
+
+#[test]
+fn an_answer_for_a_target_that_has_gone_is_thrown_away() {
+    let mut pools = one(job());
+    let due = pools.next_deadline().expect("due");
+    let fetch = pools.due(now(due.0)).expect("due");
+    pools.discovered(now(due.0), "j", 0, Vec::new());
+    assert!(pools.done(fetch.target, now(due.0), 0.1, Err(failure(Reason::Timeout))).is_none());
+}
+
+/// The store may be slower than the target: what was learned must not be mixed with a batch that comes late.
+#[test]
+fn a_batch_that_comes_home_late_is_not_believed() {
+    let mut pools = one(job());
+    let read = |pools: &mut Pools, text: &str| {
+        let at = now(pools.next_deadline().expect("due").0);
+        let fetch = pools.due(at).expect("due");
+        let body = Body { bytes: text.as_bytes(), content_type: TEXT };
+        pools.done(fetch.target, at, 0.5, Ok(body)).expect("there")
+    };
+    let first = read(&mut pools, "a 1\nb 2\n");
+    let second = read(&mut pools, "b 3\na 4\n");
+    assert_eq!(printed(&second.batch)[0], "b{instance=\"h:1\", job=\"j\"} 3");
+    pools.home(first);
+    let third = read(&mut pools, "b 5\na 6\n");
+    assert_eq!(printed(&third.batch)[..2], ["b{instance=\"h:1\", job=\"j\"} 5", "a{instance=\"h:1\", job=\"j\"} 6"]);
+    pools.home(second);
+    pools.home(third);
+    check(&mut pools, "b 7\n", &["b{instance=\"h:1\", job=\"j\"} 7"], [1.0, 1.0, 1.0, 0.0]);
+}
+
+#[test]
+fn a_job_with_too_many_targets_scrapes_none_and_says_so() {
+    let mut pools = one(Job { limits: Limits { targets: 1, ..Limits::default() }, ..job() });
+    pools.discovered(now(0), "j", 1, group(&["h:2"]));
+    let due = pools.next_deadline().expect("due");
+    let fetch = pools.due(now(due.0)).expect("due");
+    assert_eq!(fetch.refused.as_deref(), Some("target_limit exceeded (number of targets: 2, limit: 1)"));
+    pools.keep_providers(now(0), "j", 1);
+    assert_eq!(pools.status().len(), 1);
+}
+
+#[test]
+fn dropped_targets_are_remembered_up_to_a_limit() {
+    let spec = Spec { regex: Some("x".to_owned()), action: Some(Action::Keep), ..Spec::default() };
+    let relabel = vec![Rule::new(spec, NameScheme::Utf8).expect("right")];
+    let limits = Limits { dropped_targets: 1, ..Limits::default() };
+    let mut pools = one(Job { relabel, limits, ..job() });
+    pools.discovered(now(0), "j", 1, group(&["h:2", "h:3"]));
+    assert_eq!((pools.dropped().count(), pools.counts().dropped_targets, pools.status().len()), (1, 3, 0));
+}
