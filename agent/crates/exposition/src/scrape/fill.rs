@@ -2,12 +2,12 @@
 //!
 //! A row is of the family whose metadata came last if its name is the family's or what its kind lets it add
 //! (`_bucket`, `_total`, ...), else of a family of its own that is of unknown kind. Rows over a batch's limits are
-//! left out and counted there. Exemplars are counted and dropped: nothing stores them.
+//! left out and counted there, and so are histograms whose count is not that of their buckets. Exemplars are counted and dropped: nothing stores them.
 
 use std::sync::Arc;
 
 use model::limits::LABELS_MAX;
-use model::{Batch, MetricKind, UnixMs};
+use model::{Batch, Counts, Histogram, MetricKind, UnixMs};
 
 use super::entry::{Entry, LabelRefs};
 use super::{Format, Limits, Scrape, ScrapeError, ScrapeMemory, ScrapeOptions};
@@ -116,7 +116,9 @@ impl FamilyNow {
             Entry::Histogram(sample) => {
                 filled.exemplars += sample.exemplars.len() as u64;
                 filled.samples += 1;
-                if self.row(sample.name, &sample.labels, 0.0, out) {
+                if !is_consistent(sample.histogram) {
+                    out.refuse(1);
+                } else if self.row(sample.name, &sample.labels, 0.0, out) {
                     stamp(out, sample.at, sample.start);
                     out.histogram_last(Arc::new(sample.histogram.clone()));
                 }
@@ -155,6 +157,13 @@ impl FamilyNow {
         };
         allowed.iter().find(|suffix| **suffix == rest).copied()
     }
+}
+
+/// Returns whether the count is that of the buckets. Observations of NaN are in no bucket, and then the sum is NaN.
+fn is_consistent(histogram: &Histogram) -> bool {
+    let Counts::Integer { count, zero, positive, negative } = &histogram.counts else { return true };
+    let found = positive.iter().chain(negative).fold(*zero, |sum, bucket| sum.saturating_add(*bucket));
+    found == *count || (found < *count && histogram.sum.is_nan())
 }
 
 fn stamp(out: &mut Batch, at: Option<UnixMs>, start: Option<UnixMs>) {

@@ -1,7 +1,8 @@
 //! Native histograms of protobuf: spans of buckets with deltas (integers) or counts (floats).
 //!
 //! Buckets become absolute counts; empty ones are dropped, as the peer compacts them. What cannot be a histogram is
-//! refused: spans that need other buckets than there are, a negative bucket, a resolution that nobody has.
+//! refused: spans that need other buckets than there are, a negative bucket, a resolution that nobody has. Whether the
+//! count is that of the buckets is not this place's business: see `fill`.
 //! The number of buckets is bounded by what the message holds and by [`Limits::buckets`](super::super::Limits).
 //!
 //! Source: Prometheus, `protobufparse.go` (Histogram, isNativeHistogram), `model/histogram` (Validate, Compact).
@@ -111,11 +112,6 @@ fn histogram_of(message: &[u8], buckets_max: usize) -> Result<Histogram, String>
         false => {
             let (positive_spans, positive) = integers(positive)?;
             let (negative_spans, negative) = integers(negative)?;
-            let found = positive.iter().chain(&negative).fold(zero, |sum, bucket| sum.saturating_add(*bucket));
-            // Observations of NaN are in no bucket.
-            if found > count || (found < count && !sum.is_nan()) {
-                return Err(format!("{found} observations found in buckets, but the Count field is {count}"));
-            }
             (positive_spans, negative_spans, Counts::Integer { count, zero, positive, negative })
         }
     };
