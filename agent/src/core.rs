@@ -36,6 +36,9 @@ const RULES_CELL: &str = "rules";
 /// The cell that keeps what receivers were told.
 const NOTIFY_CELL: &str = "notify";
 
+/// The most who wait to see the rules; further ones are not called.
+const LOOKS_MAX: usize = 8;
+
 /// How long rules wait, after the wall was stepped, for a reading that is dated by the new wall.
 const STEP_WAIT_MS_MAX: u64 = 60_000;
 
@@ -53,9 +56,14 @@ pub enum Event {
     Keep(String, Vec<u8>, Box<dyn FnOnce() + Send>),
     /// Somebody pushes, or asks what was pushed.
     Push(pushes::Ask, pushes::Reply),
+    /// Somebody wants to see the rules; called when they are at home.
+    Look(Look),
     /// A new configuration is in force.
     Changed(Box<Setup>),
 }
+
+/// Is shown the rules.
+pub type Look = Box<dyn FnOnce(&Manager, Now) + Send>;
 
 /// Something to be done by the shell, in order.
 pub enum Effect {
@@ -94,6 +102,17 @@ struct Step {
     since: Option<Mono>,
 }
 
+/// How this machine's last collection went.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Scrape {
+    /// When it began, or when it should have; `None` before the first.
+    pub at: Option<model::UnixMs>,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+    /// Whether it came.
+    pub up: bool,
+}
+
 /// All mutable state.
 pub struct Core {
     /// What is stored.
@@ -102,7 +121,10 @@ pub struct Core {
     /// At home unless an evaluation is on its way.
     rules: Option<Box<RulesJob>>,
     rules_deadline: Option<Mono>,
+    looks: Vec<Look>,
     step: Step,
+    /// How the last collection went.
+    scrape: Scrape,
     /// When a collection that has not come is a failed one.
     overdue: Mono,
     rule_counts: rules::Counts,
@@ -146,7 +168,9 @@ impl Core {
         Core {
             rules_deadline: manager.next_deadline(),
             rules: Some(Box::new(RulesJob { manager, evaluations: Vec::new() })),
+            looks: Vec::new(),
             step: Step::default(),
+            scrape: Scrape::default(),
             overdue: overdue(now, &setup),
             rule_counts: rules::Counts::default(),
             notifier,
@@ -181,6 +205,11 @@ impl Core {
                 self.drain(out);
                 out.push(Effect::Call(Box::new(move || reply(told))));
             }
+            Event::Look(look) => match &self.rules {
+                Some(job) => look(&job.manager, self.labelled(now)),
+                None if self.looks.len() < LOOKS_MAX => self.looks.push(look),
+                None => {}
+            },
             Event::Changed(setup) => match self.rules {
                 Some(_) => self.change(now, *setup),
                 None => self.waiting_setup = Some(setup),
@@ -247,6 +276,11 @@ impl Core {
         &self.alerts
     }
 
+    /// Returns how the last collection of this machine went, and what it is called.
+    pub fn scrape(&self) -> (Scrape, &Setup) {
+        (self.scrape, &self.setup)
+    }
+
     /// Returns how the receivers stand; none when nobody is to be told.
     pub fn receivers(&self) -> Vec<notify::ReceiverCounts> {
         self.notifier.as_ref().map(Notifier::counts).unwrap_or_default()
@@ -260,6 +294,11 @@ impl Core {
     /// Gives core the upstreams' state, for the metrics.
     pub fn set_upstreams(&mut self, upstreams: Vec<own::UpstreamState>) {
         self.own.upstreams = upstreams;
+    }
+
+    /// Returns now, as samples are labelled.
+    fn labelled(&self, now: Now) -> Now {
+        Now { wall: self.store.wall_of(now), ..now }
     }
 
     /// Returns when rules are to be evaluated: not before there is something to be seen of them.
@@ -290,6 +329,7 @@ impl Core {
         }
         self.overdue = overdue(now, &self.setup);
         self.step = Step { read_ahead: self.ahead(at), since: None };
+        self.scrape = Scrape { at: Some(self.store.wall_of(at)), seconds, up: true };
         out.push(Effect::Spare(batch));
         self.drain(out);
         out.push(Effect::News);
@@ -309,6 +349,7 @@ impl Core {
         self.store.append(now, &own, NODE, &self.target);
         self.silent = own;
         self.report(now, 0.0, 0.0, 0.0, 0.0);
+        self.scrape = Scrape { at: Some(self.store.wall_of(now)), seconds: 0.0, up: false };
         self.overdue = now.mono.plus_ms(self.setup.interval_ms);
         self.drain(out);
         out.push(Effect::News);
@@ -344,6 +385,9 @@ impl Core {
         self.alerts = job.manager.alerts();
         self.rule_counts = job.manager.counts();
         self.rules_deadline = job.manager.next_deadline();
+        for look in self.looks.drain(..) {
+            look(&job.manager, Now { wall: self.store.wall_of(now), ..now });
+        }
         self.rules = Some(job);
         self.save_rules();
         if let Some(setup) = self.waiting_setup.take() {

@@ -16,7 +16,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, s
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use model::{Clock, Mono, UnixMs};
+use model::{Clock, Labels, Mono, UnixMs};
 use tsdb::{DiskOp, OpDone};
 
 use crate::collect::{Ask, Collect};
@@ -28,6 +28,7 @@ use crate::os::tailfile::TailFile;
 use crate::receivers::Receivers;
 use crate::rules_thread::RulesThread;
 use crate::upstream::{self, Upstream};
+use crate::web::targets::{Health, Target, Targets};
 use crate::web::{self, MetricsReply, Status};
 
 /// How long a stop may take to flush, in milliseconds: less than a service manager waits.
@@ -120,6 +121,12 @@ impl web::House for WebHouse {
     fn status(&self) -> Option<Status> {
         let (tell, told) = sync_channel(1);
         self.line.send(Message::Status(tell));
+        told.recv_timeout(Duration::from_millis(STATUS_MS_MAX)).ok()
+    }
+
+    fn rules(&self) -> Option<Vec<rules::GroupView>> {
+        let (tell, told) = sync_channel(1);
+        self.line.event(Event::Look(Box::new(move |manager, now| _ = tell.try_send(manager.view(now)))));
         told.recv_timeout(Duration::from_millis(STATUS_MS_MAX)).ok()
     }
 
@@ -268,7 +275,11 @@ impl Running {
             Err(errors) => log::error!("the configuration was not changed: {errors}"),
         }
         self.about.reload_error = result.clone().err().unwrap_or_default();
-        self.core.reloaded(self.clock.now(), result.is_ok());
+        let now = self.clock.now();
+        self.core.reloaded(now, result.is_ok());
+        if result.is_ok() {
+            self.about.config_loaded = Some(self.core.store.wall_of(now));
+        }
         self.service.ready("serving");
         if let Some(reply) = reply {
             let _ = reply.try_send(result);
@@ -355,12 +366,53 @@ impl Running {
         status.ring.bytes = stats.file_bytes;
         status.ring.bytes_used = stats.used_bytes;
         status.ring.series = stats.series;
-        status.ring.oldest = stats.oldest;
+        (status.ring.oldest, status.ring.newest) = (stats.oldest, stats.newest);
+        status.ring.blocks = stats.blocks;
+        status.ring.damaged_pages = stats.damaged_pages;
+        status.targets = own_targets(&self.core);
         status.ring.days = Some(days_held(&stats, status.ring.days.unwrap_or(f64::NAN)));
         status.upstreams = self.upstreams.iter().map(Upstream::state).map(|state| state.shown()).collect();
         status.upstreams.extend(crate::core::own::receivers_shown(self.core.receivers()));
         status
     }
+}
+
+/// Returns this board as the target that it is to those who query it.
+fn own_targets(core: &Core) -> Targets {
+    let (scrape, setup) = core.scrape();
+    let address = setup.instance.as_str();
+    let url = format!("http://{address}/metrics");
+    let interval = model::duration::DisplayMs(setup.interval_ms).to_string();
+    let health = match (scrape.at, scrape.up) {
+        (None, _) => Health::Unknown,
+        (_, true) => Health::Up,
+        (_, false) => Health::Down,
+    };
+    let this_board = Target {
+        discovered: Labels::from_pairs([
+            ("__address__", address),
+            ("__metrics_path__", "/metrics"),
+            ("__scheme__", "http"),
+            ("__scrape_interval__", &interval),
+            ("__scrape_timeout__", &interval),
+            ("job", &setup.job),
+        ]),
+        labels: Labels::from_pairs([("instance", address), ("job", &setup.job)]),
+        pool: setup.job.clone(),
+        url: url.clone(),
+        global_url: url,
+        last_error: if health == Health::Down {
+            "no collection came in time: a reader hangs".to_owned()
+        } else {
+            String::new()
+        },
+        last_scrape: scrape.at,
+        last_seconds: scrape.seconds,
+        health,
+        interval_ms: setup.interval_ms,
+        timeout_ms: setup.interval_ms,
+    };
+    Targets { active: vec![this_board], dropped: Vec::new(), pools: vec![(setup.job.clone(), 0)] }
 }
 
 fn receive(messages: &Receiver<Message>, wait_ms: Option<u64>) -> Result<Message, RecvTimeoutError> {

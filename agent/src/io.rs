@@ -4,6 +4,7 @@
 //! bounded, and handed to `web`, which answers without knowing what a socket is. Work that computes or reads flash
 //! runs on the runtime's small blocking pool, so that `/-/healthy` answers while a heavy query runs.
 
+mod first_line;
 pub mod http;
 pub mod mqtt;
 mod patient;
@@ -18,8 +19,9 @@ use std::time::Duration;
 
 use crate::web::Web;
 
-/// How many requests are computed at the same time; more wait their turn.
-pub const REQUESTS_COMPUTED_MAX: usize = 2;
+/// How many requests that read no sample are answered at the same time, beside those that do: nobody who only wants to
+/// know how things stand waits for somebody's heavy query.
+pub const REQUESTS_LIGHT_MAX: usize = 1;
 
 /// The stack of a thread that computes answers, in bytes. The query engine bounds its own depth to fit.
 pub const COMPUTE_STACK_BYTES: usize = 1 << 20;
@@ -54,7 +56,7 @@ pub fn serve(
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .max_blocking_threads(REQUESTS_COMPUTED_MAX)
+        .max_blocking_threads(web.settings.queries_max + REQUESTS_LIGHT_MAX)
         .thread_stack_size(COMPUTE_STACK_BYTES)
         .thread_keep_alive(Duration::from_secs(60))
         .thread_name("web")

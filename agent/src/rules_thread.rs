@@ -10,6 +10,7 @@ use model::Clock;
 use promql::Engine;
 
 use crate::core::RulesJob;
+use crate::os::clock::monotonic_ns;
 
 /// The stack of the rules thread, in bytes: as deep as a query may go.
 const STACK_BYTES: usize = crate::io::COMPUTE_STACK_BYTES;
@@ -34,7 +35,7 @@ impl RulesThread {
         std::thread::Builder::new().name("rules".to_owned()).stack_size(STACK_BYTES).spawn(move || {
             while let Ok(mut job) = taken.recv() {
                 let reader = reader.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
-                evaluate(&mut job, &reader, &engine, &*clock);
+                evaluate_timed(&mut job, &reader, &engine, &*clock, &monotonic_ns);
                 tell(job);
             }
         })?;
@@ -50,10 +51,20 @@ impl RulesThread {
 
 /// Evaluates every group that is due; the simulator calls this too.
 pub fn evaluate(job: &mut RulesJob, reader: &tsdb::Reader, engine: &Engine, clock: &dyn Clock) {
+    evaluate_timed(job, reader, engine, clock, &|| 0);
+}
+
+fn evaluate_timed(
+    job: &mut RulesJob,
+    reader: &tsdb::Reader,
+    engine: &Engine,
+    clock: &dyn Clock,
+    nanoseconds: &dyn Fn() -> u64,
+) {
     let mut now = clock.now();
     now.wall = reader.wall_of(now);
     for group in job.manager.due(now) {
-        let evaluation = job.manager.evaluate(group, now, reader, engine);
+        let evaluation = job.manager.evaluate_until(group, now, reader, engine, &|| false, nanoseconds);
         job.evaluations.push(evaluation);
     }
 }

@@ -8,29 +8,37 @@
 //! | `/` | the page |
 //! | `/metrics` | a fresh collection, as an exporter prints it |
 //! | `/federate` | what is stored, as Prometheus prints it |
-//! | `/api/v1/query`, `/api/v1/query_range` | PromQL |
+//! | `/api/v1/...` | Prometheus's HTTP API; `api` lists it |
 //! | `/api/v1/status/narthex` | what the page shows, as JSON |
 //! | `/metrics/job/...`, `/api/v1/metrics` | pushes, as pushgateway takes them |
 //! | `/-/healthy`, `/-/ready`, `/-/reload` | for service managers and probes |
+//!
+//! Paths, methods, status codes and texts are the peer's. Two differences are meant: a slash too many at the end of a
+//! path is not found (the peer sends such a client to a place that does not exist), and `/` is our page.
 
 pub mod access;
 pub mod api;
 pub mod federate;
+pub mod gzip;
 pub mod json;
 pub mod params;
 pub mod push;
+pub mod settings;
 pub mod status;
+pub mod targets;
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 
-use model::{Clock, Labels};
+use model::{Clock, Labels, UnixMs};
 use promql::Engine;
 
 use crate::core::pushes;
 
+pub use settings::Settings;
 pub use status::Status;
+pub use targets::Target;
 
 /// The page, one file without a build step.
 const PAGE: &str = include_str!("web/page.html");
@@ -52,8 +60,12 @@ pub struct Request {
     pub content_type: String,
     /// The `Content-Encoding` header.
     pub content_encoding: String,
+    /// The `Accept` header.
+    pub accept: String,
     /// Whether a header says that a proxy brought it.
     pub proxied: bool,
+    /// Whether it came as HTTP/1.0, which today only proxies speak.
+    pub is_http_1_0: bool,
     /// Who asks.
     pub peer: IpAddr,
     /// The body.
@@ -67,7 +79,7 @@ pub struct Request {
 pub struct Answer {
     /// The status code.
     pub status: u16,
-    /// The `Content-Type`.
+    /// The `Content-Type`; empty for none.
     pub content_type: &'static str,
     /// Further headers, names in lower case.
     pub headers: Vec<(&'static str, String)>,
@@ -86,15 +98,29 @@ impl Answer {
         Answer::new(status, "text/plain; charset=utf-8", body)
     }
 
+    /// Returns plain text that a browser must not take for anything else.
+    fn error(status: u16, body: impl Into<Vec<u8>>) -> Answer {
+        Answer::text(status, body).with("x-content-type-options", "nosniff")
+    }
+
     /// Returns metrics in the text format.
     pub fn exposition(body: impl Into<Vec<u8>>) -> Answer {
         Answer::new(200, "text/plain; version=0.0.4; charset=utf-8; escaping=underscores", body)
     }
 
+    /// Returns it with another header.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Answer {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    fn not_found() -> Answer {
+        Answer::error(404, "404 page not found\n")
+    }
+
     fn method_not_allowed(allow: &str) -> Answer {
-        let mut answer = Answer::text(405, format!("method not allowed, use {allow}\n"));
-        answer.headers.push(("allow", allow.to_owned()));
-        answer
+        Answer::error(405, "Method Not Allowed\n").with("allow", allow)
     }
 }
 
@@ -107,6 +133,8 @@ pub trait House: Send + Sync {
     fn fresh_metrics(&self, reply: MetricsReply);
     /// Returns how things stand; `None` when core does not answer in time.
     fn status(&self) -> Option<Status>;
+    /// Returns the rule groups with their alerts; `None` when core does not answer in time.
+    fn rules(&self) -> Option<Vec<rules::GroupView>>;
     /// Returns whether the agent serves.
     fn is_ready(&self) -> bool;
     /// Asks the pushed groups; `None` when core does not answer in time.
@@ -128,10 +156,14 @@ pub struct Web {
     pub engine: Engine,
     /// The time.
     pub clock: Arc<dyn Clock + Send + Sync>,
+    /// What the command line says.
+    pub settings: Settings,
     /// Labels that `/federate` adds; replaced at reload.
     pub external_labels: RwLock<Labels>,
     /// What is switched on of pushing.
     pub push: push::Options,
+    /// The configuration in force, as YAML without secrets; replaced at reload.
+    pub config: RwLock<String>,
 }
 
 impl Web {
@@ -143,31 +175,45 @@ impl Web {
         if let Some(answer) = push::answer(self, request) {
             return answer;
         }
-        let reading = matches!(request.method.as_str(), "GET" | "HEAD");
-        let posting = request.method == "POST";
+        if let Some(path) = request.path.strip_prefix("/api/v1/") {
+            return match path {
+                "status/narthex" => self.get(request, "GET, OPTIONS", || status::answer(self)),
+                path => api::answer(self, request, path),
+            };
+        }
         match request.path.as_str() {
-            "/api/v1/query" | "/api/v1/query_range" | "/api/v1/status/narthex" if request.method == "OPTIONS" => {
-                Answer::text(204, "")
-            }
-            "/api/v1/query" if reading || posting => api::query(self, request),
-            "/api/v1/query_range" if reading || posting => api::query_range(self, request),
-            "/api/v1/query" | "/api/v1/query_range" => Answer::method_not_allowed("GET, POST"),
-            "/-/reload" if posting || request.method == "PUT" => self.reload(request),
-            "/-/reload" => Answer::method_not_allowed("POST, PUT"),
-            _ if !reading => Answer::method_not_allowed("GET"),
-            "/" => Answer::new(200, "text/html; charset=utf-8", PAGE),
-            "/federate" => federate::federate(self, request),
-            "/api/v1/status/narthex" => status::answer(self),
-            "/-/healthy" => Answer::text(200, "Narthex is Healthy.\n"),
-            "/-/ready" if self.house.is_ready() => Answer::text(200, "Narthex is Ready.\n"),
-            "/-/ready" => Answer::text(503, "Service Unavailable\n"),
-            _ => Answer::text(404, "404 page not found\n"),
+            "/-/reload" => self.reload(request),
+            "/" => self.get(request, "GET, OPTIONS", || Answer::new(200, "text/html; charset=utf-8", PAGE)),
+            "/federate" => self.get(request, "GET, OPTIONS", || federate::federate(self, request)),
+            "/-/healthy" => self.probe(request, || Answer::text(200, "Narthex is Healthy.\n")),
+            "/-/ready" => self.probe(request, || match self.house.is_ready() {
+                true => Answer::text(200, "Narthex is Ready.\n"),
+                false => Answer::text(503, "Service Unavailable\n"),
+            }),
+            _ => Answer::not_found(),
+        }
+    }
+
+    /// Answers what may only be got.
+    fn get(&self, request: &Request, allow: &str, answer: impl FnOnce() -> Answer) -> Answer {
+        match request.method.as_str() {
+            "GET" => answer(),
+            "OPTIONS" => Answer::new(200, "", "").with("allow", allow),
+            _ => Answer::method_not_allowed(allow),
+        }
+    }
+
+    /// Answers what may also be asked for without its body.
+    fn probe(&self, request: &Request, answer: impl FnOnce() -> Answer) -> Answer {
+        match request.method.as_str() {
+            "HEAD" => answer(),
+            _ => self.get(request, "GET, HEAD, OPTIONS", answer),
         }
     }
 
     /// Returns why `/metrics` is refused, or `None`.
     pub fn check_metrics(&self, request: &Request) -> Option<Answer> {
-        (!matches!(request.method.as_str(), "GET" | "HEAD")).then(|| Answer::method_not_allowed("GET"))
+        (request.method != "GET").then(|| self.get(request, "GET, OPTIONS", Answer::not_found))
     }
 
     /// Asks for a fresh collection.
@@ -176,21 +222,53 @@ impl Web {
     }
 
     fn reload(&self, request: &Request) -> Answer {
+        if !matches!(request.method.as_str(), "POST" | "PUT") {
+            return Answer::text(405, "Only POST or PUT requests allowed").with("allow", "POST, PUT");
+        }
         if let Err(reason) = access::may_control(request) {
             return Answer::text(403, format!("{reason}\n"));
         }
         match self.house.reload() {
             Ok(()) => Answer::text(200, ""),
-            Err(errors) => Answer::text(500, format!("failed to reload config: {errors}\n")),
+            Err(errors) => Answer::error(500, format!("failed to reload config: {errors}\n")),
         }
     }
 
     pub(crate) fn reader(&self) -> tsdb::Reader {
         self.reader.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
     }
+
+    pub(crate) fn now(&self) -> UnixMs {
+        self.reader().wall_of(self.clock.now())
+    }
 }
 
 impl Request {
+    /// Returns a request of this host, without headers and body.
+    pub fn new(method: &str, target: &str) -> Request {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        Request {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            query: query.to_owned(),
+            host: String::new(),
+            origin: String::new(),
+            content_type: String::new(),
+            content_encoding: String::new(),
+            accept: String::new(),
+            proxied: false,
+            is_http_1_0: false,
+            peer: IpAddr::from([127, 0, 0, 1]),
+            body: Vec::new(),
+            stop: Arc::default(),
+        }
+    }
+
+    /// Returns whether the answer may take long: it reads what is stored. All else is answered beside such requests.
+    pub fn is_heavy(&self) -> bool {
+        self.path == "/federate" || self.path.strip_prefix("/api/v1/").is_some_and(api::is_heavy)
+    }
+
     pub(crate) fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }

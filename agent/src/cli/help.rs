@@ -34,6 +34,13 @@ Usage: narthex [run] [flags]
   --web.listen-address=ADDRESS   where to serve, for example :9090 or 127.0.0.1:9090; default :9090
   --web.enable-admin-api         let PUT /api/v1/admin/wipe remove all pushed metrics
   --push.enable-utf8-names       take escaped UTF-8 label names in the paths of pushes
+  --web.cors.origin=PATTERN      which origins a browser may hand answers to; default .*
+  --query.timeout=DURATION       how long a query may take; wins over the file
+  --query.lookback-delta=DURATION
+                                 how long a sample counts as the present value; wins over the file
+  --query.max-samples=N          how many samples a query may hold; default 2000000
+  --query.max-concurrency=N      how many queries are computed at a time; default 2
+  --enable-feature=NAMES         Prometheus's feature flags, for example promql-experimental-functions
   --log.level=LEVEL              error, warn, info or debug; default info
   --log.format=FORMAT            logfmt or json; default logfmt
 

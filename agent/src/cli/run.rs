@@ -13,6 +13,7 @@ use model::Clock;
 use promql::{Engine, Limits};
 
 use super::args::{Arguments, Next, unknown};
+use super::web_flags::{self, WebFlags};
 use super::{Failure, VERSION, help};
 use crate::believed::{self, Surroundings};
 use crate::collect::{Ask, Collect};
@@ -28,7 +29,7 @@ use crate::os::service::Service;
 use crate::receivers::Receivers;
 use crate::rules_thread::RulesThread;
 use crate::upstream;
-use crate::web::{Web, push};
+use crate::web::{Settings, Web, push};
 use crate::{about, gpio};
 
 const FLAGS: [&str; 8] = [
@@ -42,10 +43,7 @@ const FLAGS: [&str; 8] = [
     "help",
 ];
 
-/// The most samples a query may hold: 16 bytes each, so that two queries and a rule fit a board with 512 MiB beside
-/// everything else. The peer's 50 million would be 800 MB.
-const QUERY_SAMPLES_MAX: u64 = 2_000_000;
-/// The most series a query may hold, for the same reason.
+/// The most series a query may hold, for the reason of the most samples.
 const QUERY_SERIES_MAX: u64 = 100_000;
 
 /// What the command line says.
@@ -55,6 +53,7 @@ struct Flags {
     storage_path: Option<PathBuf>,
     listen_address: Option<ListenAddress>,
     push: push::Options,
+    web: WebFlags,
     log_level: Option<LevelFilter>,
     log_format: Format,
     help: bool,
@@ -70,7 +69,9 @@ pub fn main(arguments: Arguments) -> Result<(), Failure> {
         return help::print(help::RUN);
     }
     logging::start(flags.log_format, flags.log_level.unwrap_or(LevelFilter::Info));
-    let (config, loaded) = believed_config(believed::load(flags.config_file.as_deref()))?;
+    flags.web.say();
+    let (mut config, loaded) = believed_config(believed::load(flags.config_file.as_deref()))?;
+    flags.web.win_over(&mut config);
     start(flags, config, loaded)
 }
 
@@ -105,7 +106,8 @@ fn read_flags(mut arguments: Arguments) -> Result<Flags, Failure> {
                     other => return Err(Failure::Usage(format!("--log.format={other}: logfmt or json"))),
                 }
             }
-            _ => return Err(unknown(&flag, FLAGS)),
+            _ if flags.web.take(&flag, &mut arguments)? => {}
+            _ => return Err(unknown(&flag, FLAGS.into_iter().chain(web_flags::NAMES))),
         }
     }
     Ok(flags)
@@ -141,8 +143,14 @@ fn start(flags: Flags, config: Config, loaded: Loaded) -> Result<(), Failure> {
 
     let (line, messages) = Line::new();
     let reader = Arc::new(RwLock::new(store.reader()));
-    let limits = Limits { samples_max: QUERY_SAMPLES_MAX, series_max: QUERY_SERIES_MAX, ..Limits::default() };
-    let engine = || Engine { limits, lookback_ms: config.query.lookback_ms as i64, ..Engine::default() };
+    let limits = Limits { samples_max: flags.web.samples_max, series_max: QUERY_SERIES_MAX, ..Limits::default() };
+    let settings = settings(&flags, &config, address);
+    let engine = || Engine {
+        limits,
+        lookback_ms: config.query.lookback_ms as i64,
+        delayed_name_removal: settings.delayed_name_removal,
+        ..Engine::default()
+    };
     let thread = |error: std::io::Error| fault(format!("starting a thread: {error}"));
     let disk = match file {
         Some(file) => {
@@ -190,12 +198,15 @@ fn start(flags: Flags, config: Config, loaded: Loaded) -> Result<(), Failure> {
         reader: reader.clone(),
         engine: engine(),
         clock: clock.clone(),
+        settings: settings.clone(),
         external_labels: RwLock::new(setup.external_labels.clone()),
         push: flags.push,
+        config: RwLock::new(loaded.shown),
     });
 
     let mut about = about::this_board(&config.collect.paths);
     about.interval_ms = believed::interval_ms(&config);
+    about.config_loaded = Some(reader.read().unwrap_or_else(|poisoned| poisoned.into_inner()).wall_of(clock.now()));
     about.ring.days = Some(guess);
     about.ring.path = path.as_deref().map_or(String::new(), |path| path.display().to_string());
     about.ring.trouble = trouble;
@@ -218,7 +229,7 @@ fn start(flags: Flags, config: Config, loaded: Loaded) -> Result<(), Failure> {
     say_hello(&flags, path.as_deref(), port, days);
 
     let query_ms_max = Arc::new(AtomicU64::new(config.query.timeout_ms));
-    let reload = reloader(flags.config_file.clone(), port, web.clone(), query_ms_max.clone(), config.clone());
+    let reload = reloader(&flags, port, web.clone(), query_ms_max.clone(), config.clone());
     let running = Running {
         core,
         clock,
@@ -249,6 +260,21 @@ fn start(flags: Flags, config: Config, loaded: Loaded) -> Result<(), Failure> {
     }
 }
 
+/// Returns what the web is told of the command line.
+fn settings(flags: &Flags, config: &Config, address: &ListenAddress) -> Settings {
+    let level = flags.log_level.unwrap_or(LevelFilter::Info).to_string().to_lowercase();
+    let format = if matches!(flags.log_format, Format::Json) { "json" } else { "logfmt" };
+    let storage = flags.storage_path.as_deref().or(config.storage.path.as_deref());
+    let others = [
+        ("config.file", web_flags::shown(flags.config_file.as_deref())),
+        ("storage.path", web_flags::shown(storage)),
+        ("web.listen-address", format!("{}:{}", address.host, address.port)),
+        ("log.level", level),
+        ("log.format", format.to_owned()),
+    ];
+    flags.web.settings(config, &others)
+}
+
 /// Serves on a thread of its own.
 fn serve(
     listener: std::net::TcpListener,
@@ -272,13 +298,15 @@ fn serve(
 /// Returns what reads the configuration again: all of it takes effect, or nothing.
 ///
 /// What cannot change while we run is compared with what we run with, and said.
-fn reloader(file: Option<PathBuf>, port: u16, web: Arc<Web>, query_ms_max: Arc<AtomicU64>, in_force: Config) -> Reload {
+fn reloader(flags: &Flags, port: u16, web: Arc<Web>, query_ms_max: Arc<AtomicU64>, in_force: Config) -> Reload {
+    let (file, web_flags) = (flags.config_file.clone(), flags.web.clone());
     Box::new(move |running: &mut Running| {
         let mut loaded = believed::load(file.as_deref());
         for warning in loaded.warnings.iter() {
             log::warn!("{warning}");
         }
-        let Some(config) = loaded.config.take() else { return Err(super::check::listed(&loaded.errors)) };
+        let Some(mut config) = loaded.config.take() else { return Err(super::check::listed(&loaded.errors)) };
+        web_flags.win_over(&mut config);
         let lane = believed::lane(&config)?;
         let setup = believed::setup(&config, loaded.rules, loaded.notify, port);
         let around = Surroundings {
@@ -298,6 +326,7 @@ fn reloader(file: Option<PathBuf>, port: u16, web: Arc<Web>, query_ms_max: Arc<A
         running.about.interval_ms = believed::interval_ms(&config);
         running.collect.ask(Ask::Change(Box::new(lane), believed::interval_ms(&config)));
         *web.external_labels.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = setup.external_labels.clone();
+        *web.config.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = loaded.shown;
         running.line.event(Event::Changed(Box::new(setup)));
         for key in waiting_for_a_start(&in_force, &config) {
             log::warn!("{key} has changed: that takes effect at the next start");

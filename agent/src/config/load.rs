@@ -20,6 +20,7 @@ use super::raw::{At, at, path};
 use super::remote_write::{self, RawRemoteWrite};
 use super::rule_files::{RawRuleFiles, RuleFile};
 use super::scrape::RawScrapes;
+use super::shown;
 use super::storage::RawStorage;
 use super::web::{RawQuery, RawWeb};
 
@@ -35,6 +36,8 @@ pub struct Loaded {
     pub rules: Vec<rules::Group>,
     /// Whom to tell; `None` when nobody is named.
     pub notify: Option<notify::Config>,
+    /// The file as it may be shown to anybody.
+    pub shown: String,
     /// What is wrong, by file, line and column.
     pub errors: Errors,
     /// What is known and has no effect, and what looks odd; likewise.
@@ -84,6 +87,7 @@ impl Loaded {
             self.rules.extend(rules::load(&file.name, &file.text, &mut errors));
             self.errors.append(errors);
         }
+        self.shown = shown::shown(root);
         self.config = self.errors.is_empty().then_some(config);
     }
 }

@@ -23,6 +23,7 @@ mod peer_sections;
 mod remote_write;
 mod rule_files;
 mod scrape;
+mod shown;
 mod storage;
 mod web;
 

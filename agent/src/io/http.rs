@@ -2,7 +2,8 @@
 //!
 //! hyper keeps the rules of the wire (keep-alive, chunked bodies, smuggling). What is ours: how many connections
 //! there may be, how long a header, a body or a stalled answer may take, how large a body may be, how many answers
-//! are computed at a time, and that a client that goes away, or a query that takes too long, is stopped.
+//! are computed at a time, how many bytes of answers wait for slow readers, and that a client that goes away, or a query
+//! that takes too long, is stopped.
 //!
 //! When every place is taken and one more wants in, connections that are idle are closed at once and those that
 //! dawdle soon after, so that a crowd of slow clients delays the others by seconds and never shuts them out.
@@ -21,10 +22,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use super::REQUESTS_COMPUTED_MAX;
+use super::REQUESTS_LIGHT_MAX;
+use super::first_line::FirstLine;
 use super::patient::Patient;
 use crate::os::clock::boottime;
 use crate::trouble::Trouble;
+use crate::web::gzip::{self, Encoding};
 use crate::web::push::PUSH_BYTES_MAX;
 use crate::web::{Answer, Request, Web, api};
 
@@ -43,13 +46,24 @@ const BODY_BYTES_MAX: usize = HEADER_BYTES_MAX;
 /// The largest header block that is read, in bytes; a query in a GET must fit.
 const HEADER_BYTES_MAX: usize = 128 << 10;
 
+/// How many bytes of answers may wait for their readers. Who has one more for them waits too, and slow readers are let go.
+const ANSWERS_HELD_BYTES_MAX: usize = 48 << 20;
+/// Answers up to this size are not counted: a connection holds one at most.
+const ANSWER_SMALL_BYTES: usize = 16 << 10;
+
+const _: () = assert!(api::ANSWER_BYTES_MAX <= ANSWERS_HELD_BYTES_MAX);
+
 /// What all connections share.
 pub(super) struct Server {
     web: Arc<Web>,
     /// How long a query may take, in milliseconds; a reload may change it.
     query_ms_max: Arc<AtomicU64>,
-    /// Places for answers that are being computed.
+    /// Places for answers that are being computed from samples.
     computing: Arc<Semaphore>,
+    /// Places for all other answers.
+    looking: Arc<Semaphore>,
+    /// Room for answers on their way, in KiB.
+    room: Arc<Semaphore>,
     /// Told when somebody waits for a place among the connections.
     crowded: Notify,
 }
@@ -57,8 +71,10 @@ pub(super) struct Server {
 impl Server {
     /// Returns what serves these answers.
     pub(super) fn new(web: Arc<Web>, query_ms_max: Arc<AtomicU64>) -> Arc<Server> {
-        let computing = Arc::new(Semaphore::new(REQUESTS_COMPUTED_MAX));
-        Arc::new(Server { web, query_ms_max, computing, crowded: Notify::new() })
+        let places = |count| Arc::new(Semaphore::new(count));
+        let (computing, looking) = (places(web.settings.queries_max), places(REQUESTS_LIGHT_MAX));
+        let room = places(ANSWERS_HELD_BYTES_MAX >> 10);
+        Arc::new(Server { web, query_ms_max, computing, looking, room, crowded: Notify::new() })
     }
 
     /// Accepts connections for ever.
@@ -117,7 +133,7 @@ impl Server {
             .timer(TokioTimer::new())
             .header_read_timeout(Duration::from_secs(HEADER_SECONDS_MAX))
             .max_buf_size(HEADER_BYTES_MAX)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(FirstLine::new(stream)), service);
         let mut connection = std::pin::pin!(connection);
         let served = tokio::select! {
             served = connection.as_mut() => served,
@@ -146,32 +162,40 @@ impl Server {
     ) -> hyper::Response<Full<Bytes>> {
         let stop = Arc::new(AtomicBool::new(false));
         let _guard = StopOnDrop(stop.clone());
+        let encoding = Encoding::accepted(&header_text(request.headers(), &header::ACCEPT_ENCODING));
         let request = read(request, peer, stop.clone()).await;
         busy.store(true, Ordering::Relaxed);
-        response(match request {
+        let answer = match request {
             Err(refusal) => refusal,
-            Ok(request) if request.path == "/metrics" => metrics(&self.web, &request).await,
+            Ok(request) if request.path == "/metrics" => smaller(metrics(&self.web, &request).await, encoding),
             // Health is asked most when the machine is busiest: it waits for nobody.
             Ok(request) if matches!(request.path.as_str(), "/-/healthy" | "/-/ready") => self.web.answer(&request),
-            Ok(request) => self.compute(request, stop).await,
-        })
+            Ok(request) => return self.compute(request, encoding, stop).await,
+        };
+        response(answer, None)
     }
 
     /// Computes an answer beside this thread. Waiting for a turn counts as time the query takes, as with the peer.
-    async fn compute(&self, request: Request, stop: Arc<AtomicBool>) -> Answer {
-        let limit = Duration::from_millis(self.query_ms_max.load(Ordering::Relaxed));
+    async fn compute(
+        &self,
+        request: Request,
+        encoding: Option<Encoding>,
+        stop: Arc<AtomicBool>,
+    ) -> hyper::Response<Full<Bytes>> {
+        let asked_ms = api::timeout_ms(&request).unwrap_or(u64::MAX);
+        let limit = Duration::from_millis(self.query_ms_max.load(Ordering::Relaxed).min(asked_ms));
         let mut late = std::pin::pin!(tokio::time::sleep(limit));
+        let request = Arc::new(request);
+        let timed_out = |phase| response(api::timed_out(&self.web, &request, phase), None);
+        let lane = if request.is_heavy() { &self.computing } else { &self.looking };
         let turn = tokio::select! {
-            turn = self.computing.clone().acquire_owned() => turn,
-            () = late.as_mut() => return api::timed_out("query queue"),
+            turn = lane.clone().acquire_owned() => turn,
+            () = late.as_mut() => return timed_out("query queue"),
         };
-        let web = self.web.clone();
-        // The turn goes along: it ends with the work, even when the client has gone away.
-        let mut computed = tokio::task::spawn_blocking(move || {
-            let answer = web.answer(&request);
-            drop(turn);
-            answer
-        });
+        let (web, asked) = (self.web.clone(), request.clone());
+        // The turn goes along: it lasts until the work is done even when the client has gone away, and until there is
+        // room for the answer when it has not.
+        let mut computed = tokio::task::spawn_blocking(move || (smaller(web.answer(&asked), encoding), turn));
         let (computed, is_late) = tokio::select! {
             computed = &mut computed => (computed, false),
             () = late => {
@@ -180,10 +204,29 @@ impl Server {
             }
         };
         match computed {
-            Ok(answer) if is_late && answer.status == 503 => api::timed_out("expression evaluation"),
-            Ok(answer) => answer,
-            Err(_) => Answer::text(500, "the request could not be computed\n"),
+            Ok((answer, _)) if is_late && matches!(answer.status, 499 | 503) => timed_out("expression evaluation"),
+            Ok((answer, _turn)) => match self.room_for(answer.body.len()).await {
+                Ok(room) => response(answer, room),
+                Err(refusal) => response(refusal, None),
+            },
+            Err(_) => response(Answer::text(500, "the request could not be computed\n"), None),
         }
+    }
+
+    /// Waits for room for an answer, and lets slow readers go who are in the way.
+    async fn room_for(&self, bytes: usize) -> Result<Option<OwnedSemaphorePermit>, Answer> {
+        if bytes <= ANSWER_SMALL_BYTES {
+            return Ok(None);
+        }
+        let kib = u32::try_from(bytes.min(ANSWERS_HELD_BYTES_MAX) >> 10).unwrap_or(u32::MAX);
+        for _ in 0..STALL_SECONDS_MAX * 5 {
+            let room = self.room.clone();
+            match tokio::time::timeout(Duration::from_millis(200), room.acquire_many_owned(kib)).await {
+                Ok(room) => return Ok(room.ok()),
+                Err(_) => self.crowded.notify_waiters(),
+            }
+        }
+        Err(Answer::text(503, "too many answers wait for slow clients\n"))
     }
 }
 
@@ -228,7 +271,9 @@ async fn read(request: hyper::Request<Incoming>, peer: IpAddr, stop: Arc<AtomicB
         origin: text(header::ORIGIN),
         content_type: text(header::CONTENT_TYPE),
         content_encoding: text(header::CONTENT_ENCODING),
+        accept: text(header::ACCEPT),
         proxied,
+        is_http_1_0: head.version < hyper::Version::HTTP_11,
         peer,
         body: body.to_vec(),
         stop,
@@ -239,11 +284,38 @@ fn header_text(headers: &HeaderMap, name: &HeaderName) -> String {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("").to_owned()
 }
 
-fn response(answer: Answer) -> hyper::Response<Full<Bytes>> {
-    let mut response = hyper::Response::new(Full::new(Bytes::from(answer.body)));
+/// Returns the answer made smaller, where the client takes it so and it is worth it.
+fn smaller(mut answer: Answer, encoding: Option<Encoding>) -> Answer {
+    if let Some(encoding) = encoding.filter(|_| answer.body.len() >= gzip::BYTES_MIN)
+        && let Some(packed) = encoding.compress(&answer.body)
+    {
+        answer.body = packed;
+        answer.headers.push(("content-encoding", encoding.name().to_owned()));
+    }
+    answer.body.shrink_to_fit();
+    answer
+}
+
+/// An answer's body, and the room it takes until it is sent.
+struct Held {
+    body: Vec<u8>,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
+}
+
+fn response(answer: Answer, room: Option<OwnedSemaphorePermit>) -> hyper::Response<Full<Bytes>> {
+    let body = Bytes::from_owner(Held { body: answer.body, _room: room });
+    let mut response = hyper::Response::new(Full::new(body));
     *response.status_mut() = hyper::StatusCode::from_u16(answer.status).unwrap_or(hyper::StatusCode::OK);
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
+    if !answer.content_type.is_empty() {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
+    }
     for (name, value) in answer.headers {
         if let Ok(value) = HeaderValue::from_str(&value) {
             headers.insert(HeaderName::from_static(name), value);

@@ -2,8 +2,9 @@
 //!
 //! A page on another site can make a browser send a request to this host: it then carries `Origin`, or a `Host`
 //! that is a name of the attacker's (DNS rebinding). A reverse proxy on this host makes everybody look local: it
-//! says so in a forwarding header. Both are refused. Credentials come with a later change; until then this is the
-//! whole rule, and it errs on the side of refusing.
+//! says so in a forwarding header, or speaks HTTP/1.0, as the common ones do when nobody told them otherwise, and curl
+//! never does. Both are refused. Credentials come with a later change; until then this is the whole rule, and it errs on
+//! the side of refusing.
 
 use std::net::IpAddr;
 
@@ -17,7 +18,7 @@ pub fn may_control(request: &Request) -> Result<(), &'static str> {
     if !is_loopback(request.peer) {
         return Err("control is refused from other hosts: ask on the board itself, for example with curl on 127.0.0.1");
     }
-    if request.proxied {
+    if request.proxied || request.is_http_1_0 {
         return Err("control is refused through a proxy: ask on the board itself, for example with curl on 127.0.0.1");
     }
     if !request.origin.is_empty() || !is_local_host(&request.host) {
@@ -46,20 +47,12 @@ mod tests {
     use super::*;
 
     fn check(peer: &str, host: &str, origin: &str, proxied: bool, allowed: bool) {
-        let request = Request {
-            method: "POST".to_owned(),
-            path: "/-/reload".to_owned(),
-            query: String::new(),
-            host: host.to_owned(),
-            origin: origin.to_owned(),
-            content_type: String::new(),
-            content_encoding: String::new(),
-            proxied,
-            peer: peer.parse().expect("an address"),
-            body: Vec::new(),
-            stop: Default::default(),
-        };
+        let mut request = Request::new("POST", "/-/reload");
+        request.peer = peer.parse().expect("an address");
+        (request.host, request.origin, request.proxied) = (host.to_owned(), origin.to_owned(), proxied);
         assert_eq!(may_control(&request).is_ok(), allowed, "{peer} {host} {origin} {proxied}");
+        request.is_http_1_0 = true;
+        assert!(may_control(&request).is_err(), "{peer} {host} over HTTP/1.0");
     }
 
     #[test]

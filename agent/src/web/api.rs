@@ -1,20 +1,138 @@
-//! `/api/v1/query` and `/api/v1/query_range`: PromQL over HTTP, with the peer's bodies and status codes.
+//! Prometheus's HTTP API, version 1: paths to handlers, and the envelope around what they say.
 //!
 //! ```json
 //! {"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"up"},"value":[1,"1"]}]}}
 //! {"status":"error","errorType":"bad_data","error":"invalid parameter \"query\": 1:3: parse error: ..."}
 //! ```
+//!
+//! A handler appends its data to the answer that is begun already, so nothing large is copied; on an error what was
+//! begun is thrown away. Methods, status codes, texts and cross-origin headers are those of Prometheus 3; so is the list
+//! of paths, but for what writes, and what speaks of parts that we do not have.
 
-use model::{Labels, UnixMs};
-use promql::{Answer as Evaluated, EvalError, QueryValue, RangeArgs};
+mod histogram;
+mod query;
+mod rules;
+mod series;
+mod status;
+mod syntax;
+mod targets;
+mod value;
+
+use promql::EvalError;
 
 use super::params::Params;
 use super::{Answer, Request, Web, json};
 
-/// The most points a range query may compute for each series.
-const POINTS_MAX: i64 = 11_000;
+/// The largest answer, in bytes. What is larger would not fit a small board beside everything else.
+pub const ANSWER_BYTES_MAX: usize = 32 << 20;
+
+/// What a handler has to say besides its data.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    pub warnings: Vec<String>,
+    pub infos: Vec<String>,
+    /// Whether there is nothing to say at all.
+    pub no_content: bool,
+}
+
+/// A request on its way through a handler.
+pub(crate) struct Call<'a> {
+    pub web: &'a Web,
+    pub request: &'a Request,
+    pub params: Params,
+}
+
+type Handler = fn(&Call<'_>, &mut String) -> Result<Notes, ApiError>;
+
+const GET: &str = "GET, OPTIONS";
+const GET_POST: &str = "GET, OPTIONS, POST";
+
+/// Paths below `/api/v1/`, with the methods each takes. `label/NAME/values` is apart.
+const ROUTES: [(&str, &str, Handler); 25] = [
+    ("query", GET_POST, query::instant),
+    ("query_range", GET_POST, query::range),
+    ("query_exemplars", GET_POST, syntax::exemplars),
+    ("format_query", GET_POST, syntax::format),
+    ("parse_query", GET_POST, syntax::parse),
+    ("labels", GET_POST, series::label_names),
+    ("series", "DELETE, GET, OPTIONS, POST", series::series),
+    ("metadata", GET, targets::metadata),
+    ("targets", GET, targets::targets),
+    ("targets/metadata", GET, targets::target_metadata),
+    ("scrape_pools", GET, targets::scrape_pools),
+    ("rules", GET, rules::rules),
+    ("alerts", GET, rules::alerts),
+    ("alertmanagers", GET, rules::alertmanagers),
+    ("features", GET, status::features),
+    ("notifications", GET, status::notifications),
+    ("status/config", GET, status::config),
+    ("status/flags", GET, status::flags),
+    ("status/runtimeinfo", GET, status::runtimeinfo),
+    ("status/buildinfo", GET, status::buildinfo),
+    ("status/tsdb", GET, status::tsdb),
+    ("status/walreplay", GET, status::walreplay),
+    ("admin/tsdb/delete_series", "OPTIONS, POST, PUT", status::admin),
+    ("admin/tsdb/clean_tombstones", "OPTIONS, POST, PUT", status::admin),
+    ("admin/tsdb/snapshot", "OPTIONS, POST, PUT", status::admin),
+];
+
+/// Returns whether a path below `/api/v1/` reads what is stored, which may take long.
+pub fn is_heavy(path: &str) -> bool {
+    matches!(path, "query" | "query_range" | "series" | "labels" | "status/tsdb") || path.starts_with("label/")
+}
+
+/// Answers a path below `/api/v1/`.
+pub fn answer(web: &Web, request: &Request, path: &str) -> Answer {
+    if request.method == "OPTIONS" {
+        return with_cors(web, request, Answer::new(204, "", ""));
+    }
+    let label = path.strip_prefix("label/").and_then(|rest| rest.strip_suffix("/values"));
+    let route = match label.filter(|name| !name.is_empty() && !name.contains('/')) {
+        Some(_) => Some((GET, series::label_values as Handler)),
+        None => ROUTES.iter().find(|(known, ..)| *known == path).map(|(_, allow, handler)| (*allow, *handler)),
+    };
+    let Some((allow, handler)) = route else { return Answer::not_found() };
+    if !allow.split(", ").any(|method| method == request.method) {
+        return Answer::method_not_allowed(allow);
+    }
+    let mut out = String::from("{\"status\":\"success\",\"data\":");
+    let call = Call { web, request, params: Params::of(request) };
+    let answer = match handler(&call, &mut out) {
+        Ok(notes) if notes.no_content => Answer::new(204, "", ""),
+        Ok(notes) => {
+            for (name, texts) in [("warnings", &notes.warnings), ("infos", &notes.infos)] {
+                if !texts.is_empty() {
+                    json::key(&mut out, name);
+                    json::texts(&mut out, texts);
+                }
+            }
+            out.push('}');
+            Answer::new(200, "application/json", out)
+        }
+        Err(error) => error.answer(),
+    };
+    with_cors(web, request, answer)
+}
+
+/// Says which pages of others may read the answer; what controls is not under this roof.
+fn with_cors(web: &Web, request: &Request, answer: Answer) -> Answer {
+    let answer = answer.with("vary", "Origin");
+    let origin = &request.origin;
+    if origin.is_empty() {
+        return answer;
+    }
+    let answer = answer
+        .with("access-control-allow-headers", "Accept, Authorization, Content-Type, Origin")
+        .with("access-control-allow-methods", "GET, POST, OPTIONS")
+        .with("access-control-expose-headers", "Date");
+    match &web.settings.cors_origin {
+        Some(allowed) if allowed.is_match(origin) => answer.with("access-control-allow-origin", origin.clone()),
+        _ => answer,
+    }
+}
 
 /// An error as the API names it.
+#[derive(Debug)]
 pub struct ApiError {
     kind: &'static str,
     status: u16,
@@ -27,22 +145,42 @@ impl ApiError {
         ApiError { kind: "bad_data", status: 400, text: text.into() }
     }
 
+    /// Returns the error for a query that makes no sense on these data.
+    fn execution(text: impl Into<String>) -> ApiError {
+        ApiError { kind: "execution", status: 422, text: text.into() }
+    }
+
+    /// Returns the error for what is our fault.
+    fn internal(text: impl Into<String>) -> ApiError {
+        ApiError { kind: "internal", status: 500, text: text.into() }
+    }
+
+    /// Returns the error for a part of the house that does not answer now.
+    fn unavailable(text: impl Into<String>) -> ApiError {
+        ApiError { kind: "unavailable", status: 503, text: text.into() }
+    }
+
     /// Returns the answer that carries it.
     pub fn answer(&self) -> Answer {
         let mut out = String::from("{\"status\":\"error\"");
-        json::key(&mut out, "errorType");
-        json::string(&mut out, self.kind);
-        json::key(&mut out, "error");
-        json::string(&mut out, &self.text);
+        json::text(&mut out, "errorType", self.kind);
+        json::text(&mut out, "error", &self.text);
         out.push('}');
-        with_cors(Answer::new(self.status, "application/json", out))
+        Answer::new(self.status, "application/json", out)
+    }
+}
+
+impl From<String> for ApiError {
+    fn from(text: String) -> ApiError {
+        ApiError::bad_data(text)
     }
 }
 
 impl From<EvalError> for ApiError {
     fn from(error: EvalError) -> ApiError {
         let (kind, status) = match &error {
-            EvalError::Stopped => ("canceled", 503),
+            // The code with which the peer says that the client closed the connection.
+            EvalError::Stopped => ("canceled", 499),
             EvalError::Select(_) => ("internal", 500),
             EvalError::Steps(_) => ("bad_data", 400),
             _ => ("execution", 422),
@@ -51,177 +189,80 @@ impl From<EvalError> for ApiError {
     }
 }
 
-/// Returns the answer for a query that took longer than `query.timeout`; `phase` is where it was, as the peer says it.
-pub fn timed_out(phase: &str) -> Answer {
-    ApiError { kind: "timeout", status: 503, text: format!("query timed out in {phase}") }.answer()
+/// Returns the answer for a query that took longer than it may; `phase` is where it was, as the peer says it.
+pub fn timed_out(web: &Web, request: &Request, phase: &str) -> Answer {
+    let error = ApiError { kind: "timeout", status: 503, text: format!("query timed out in {phase}") };
+    with_cors(web, request, error.answer())
 }
 
-/// Answers an instant query.
-pub fn query(web: &Web, request: &Request) -> Answer {
+/// Returns how long this request may take by its own word, in milliseconds; `None` where it says nothing or nonsense.
+pub fn timeout_ms(request: &Request) -> Option<u64> {
+    if !matches!(request.path.as_str(), "/api/v1/query" | "/api/v1/query_range") {
+        return None;
+    }
     let params = Params::of(request);
-    let answer = || -> Result<Evaluated, ApiError> {
-        let at = params.time("time", Some(now(web))).map_err(ApiError::bad_data)?;
-        let expr = parse(&params)?;
-        Ok(web.engine.instant(&web.reader(), &expr, at, &|| request.is_stopped())?)
-    };
-    answer().map_or_else(|error| error.answer(), |evaluated| success(&evaluated))
+    let ms = Some(params.duration_ms("timeout")).filter(|_| !params.get("timeout").is_empty())?.ok()?;
+    Some(ms.max(0.0) as u64)
 }
 
-/// Answers a range query.
-pub fn query_range(web: &Web, request: &Request) -> Answer {
-    let params = Params::of(request);
-    let answer = || -> Result<Evaluated, ApiError> {
-        let range = range_of(&params).map_err(ApiError::bad_data)?;
-        let expr = parse(&params)?;
-        Ok(web.engine.range(&web.reader(), &expr, range, &|| request.is_stopped())?)
-    };
-    answer().map_or_else(|error| error.answer(), |evaluated| success(&evaluated))
-}
-
-fn now(web: &Web) -> UnixMs {
-    web.reader().wall_of(web.clock.now())
-}
-
-fn parse(params: &Params) -> Result<promql::Expr, ApiError> {
-    promql::parse(params.get("query"))
-        .map_err(|error| ApiError::bad_data(format!("invalid parameter \"query\": {error}")))
-}
-
-fn range_of(params: &Params) -> Result<RangeArgs, String> {
-    let start = params.time("start", None)?;
-    let end = params.time("end", None)?;
-    if end < start {
-        return Err("invalid parameter \"end\": end timestamp must not be before start time".to_owned());
+impl Call<'_> {
+    /// Returns whether nobody waits for the answer any more.
+    fn is_stopped(&self) -> bool {
+        self.request.is_stopped()
     }
-    let step_ms = params.duration_ms("step")?;
-    if step_ms <= 0 {
-        return Err("invalid parameter \"step\": zero or negative query resolution step widths are not accepted. \
-                    Try a positive integer"
-            .to_owned());
-    }
-    if end.0.saturating_sub(start.0) / step_ms > POINTS_MAX {
-        return Err("exceeded maximum resolution of 11,000 points per timeseries. \
-                    Try decreasing the query resolution (?step=XX)"
-            .to_owned());
-    }
-    Ok(RangeArgs { start, end, step_ms })
-}
 
-/// Whether an answer holds a native histogram. Nothing that collects makes one yet; when something does, its answers
-/// must not look like floats.
-fn has_histograms(value: &QueryValue) -> bool {
-    match value {
-        QueryValue::Vector(items) => items.iter().any(|item| item.value.float().is_none()),
-        QueryValue::Matrix(series) => {
-            series.iter().any(|series| series.points.iter().any(|(_, value)| value.float().is_none()))
+    /// Parses an expression with the features that are on.
+    fn parse(&self, text: &str) -> Result<promql::Expr, promql::ParseError> {
+        promql::parse_with(text, self.web.settings.features)
+    }
+
+    /// Parses the parameter `query`.
+    fn query(&self) -> Result<promql::Expr, ApiError> {
+        let parsed = self.parse(self.params.get("query"));
+        parsed.map_err(|error| ApiError::bad_data(super::params::invalid("query", &error.to_string())))
+    }
+
+    /// Parses the selectors of `match[]`. Each must ask for something.
+    fn selectors(&self) -> Result<Vec<Vec<model::Matcher>>, ApiError> {
+        let mut selectors = Vec::new();
+        for text in self.params.all("match[]") {
+            selectors.push(promql::parse_selector(text).map_err(|error| ApiError::bad_data(error.to_string()))?);
         }
-        QueryValue::Scalar(..) | QueryValue::Text(..) => false,
-    }
-}
-
-fn success(evaluated: &Evaluated) -> Answer {
-    if has_histograms(&evaluated.value) {
-        let text = "native histograms are not served over HTTP yet: ask for a float of them, such as histogram_sum()";
-        return ApiError { kind: "execution", status: 422, text: text.to_owned() }.answer();
-    }
-    let mut out = String::from("{\"status\":\"success\",\"data\":{\"resultType\":");
-    json::string(&mut out, result_type(&evaluated.value));
-    json::key(&mut out, "result");
-    write_value(&mut out, &evaluated.value);
-    out.push('}');
-    write_texts(&mut out, "warnings", &evaluated.warnings);
-    write_texts(&mut out, "infos", &evaluated.infos);
-    out.push('}');
-    with_cors(Answer::new(200, "application/json", out))
-}
-
-fn result_type(value: &QueryValue) -> &'static str {
-    match value {
-        QueryValue::Scalar(..) => "scalar",
-        QueryValue::Text(..) => "string",
-        QueryValue::Vector(_) => "vector",
-        QueryValue::Matrix(_) => "matrix",
-    }
-}
-
-fn write_value(out: &mut String, value: &QueryValue) {
-    match value {
-        QueryValue::Scalar(at, value) => json::point(out, *at, *value),
-        QueryValue::Text(at, text) => {
-            out.push('[');
-            json::seconds(out, *at);
-            out.push(',');
-            json::string(out, text);
-            out.push(']');
+        if selectors.iter().any(|matchers| matchers.iter().all(model::Matcher::matches_empty)) {
+            return Err(ApiError::bad_data("match[] must contain at least one non-empty matcher"));
         }
-        QueryValue::Vector(items) => json::list(out, items, |out, item| {
-            metric(out, &item.labels);
-            out.push_str(",\"value\":");
-            json::point(out, item.at, item.value.float().unwrap_or(f64::NAN));
-            out.push('}');
-        }),
-        QueryValue::Matrix(series) => json::list(out, series, |out, series| {
-            metric(out, &series.labels);
-            out.push_str(",\"values\":");
-            json::list(out, &series.points, |out, (at, value)| {
-                json::point(out, *at, value.float().unwrap_or(f64::NAN));
-            });
-            out.push('}');
-        }),
+        Ok(selectors)
     }
-}
 
-fn metric(out: &mut String, labels: &Labels) {
-    out.push_str("{\"metric\":");
-    json::labels(out, labels);
-}
-
-fn write_texts(out: &mut String, name: &str, texts: &[String]) {
-    if !texts.is_empty() {
-        json::key(out, name);
-        json::list(out, texts, |out, text| json::string(out, text));
+    /// Refuses a request whose parameters could not all be read.
+    fn well_formed(&self) -> Result<(), ApiError> {
+        let text = self.params.malformed().map(|text| format!("error parsing form values: {text}"));
+        text.map_or(Ok(()), |text| Err(ApiError::bad_data(text)))
     }
-}
-
-/// Any page may read, as with the peer; what controls is not under this roof.
-fn with_cors(mut answer: Answer) -> Answer {
-    answer.headers.push(("access-control-allow-origin", "*".to_owned()));
-    answer
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(query: &str, expected: Result<(i64, i64, i64), &str>) {
-        let request = Request {
-            method: "GET".to_owned(),
-            path: "/api/v1/query_range".to_owned(),
-            query: query.to_owned(),
-            host: String::new(),
-            origin: String::new(),
-            content_type: String::new(),
-            content_encoding: String::new(),
-            proxied: false,
-            peer: std::net::IpAddr::from([127, 0, 0, 1]),
-            body: Vec::new(),
-            stop: Default::default(),
-        };
-        let found = range_of(&Params::of(&request)).map(|range| (range.start.0, range.end.0, range.step_ms));
-        match expected {
-            Ok(expected) => assert_eq!(found, Ok(expected), "{query}"),
-            Err(part) => assert!(found.as_ref().is_err_and(|text| text.contains(part)), "{query}: {found:?}"),
+    #[test]
+    fn paths_are_told_apart_and_sorted_methods_are_shown() {
+        for (path, allow, _) in ROUTES {
+            let mut methods: Vec<&str> = allow.split(", ").collect();
+            methods.sort_unstable();
+            assert_eq!(methods.join(", "), allow, "{path}");
+            assert_eq!(ROUTES.iter().filter(|(other, ..)| *other == path).count(), 1, "{path}");
         }
     }
 
-    /// The two ends may lie further apart than the number that holds their distance can say: that was a panic in a
-    /// debug build, and a check that let everything through in a release build.
     #[test]
-    fn a_range_is_bounded_however_wide_it_is() {
-        check("start=0&end=11000&step=1", Ok((0, 11_000_000, 1_000)));
-        check("start=0&end=11001&step=1", Err("11,000 points"));
-        check("start=-8999999999999000&end=8999999999999000&step=1", Err("11,000 points"));
-        check("start=2&end=1&step=1", Err("must not be before"));
-        check("start=1&end=2&step=0", Err("zero or negative"));
+    fn a_request_says_how_long_it_may_take() {
+        let of = |target: &str| timeout_ms(&Request::new("GET", target));
+        assert_eq!(of("/api/v1/query?timeout=1m"), Some(60_000));
+        assert_eq!(of("/api/v1/query_range?timeout=0"), Some(0));
+        assert_eq!(of("/api/v1/query?timeout=-1"), Some(0));
+        assert_eq!(of("/api/v1/query?timeout="), None);
+        assert_eq!(of("/api/v1/query?timeout=x"), None);
+        assert_eq!(of("/api/v1/series?timeout=1"), None);
     }
 }

@@ -16,9 +16,6 @@ use model::{Labels, Matcher, MetricKind, Querier, SelectError, SeriesSamples, Ti
 use super::params::Params;
 use super::{Answer, Request, Web};
 
-/// How far back the newest sample may lie.
-const LOOKBACK_MS: i64 = 5 * 60_000;
-
 /// Answers `/federate`.
 pub fn federate(web: &Web, request: &Request) -> Answer {
     let params = Params::of(request);
@@ -26,13 +23,14 @@ pub fn federate(web: &Web, request: &Request) -> Answer {
     for text in params.all("match[]") {
         match promql::parse_selector(text) {
             Ok(matchers) => selectors.push(matchers),
-            Err(error) => return Answer::text(400, format!("{error}{}\n", next_step(text))),
+            Err(error) => return Answer::error(400, format!("{error}{}\n", next_step(text))),
         }
     }
     let reader = web.reader();
-    let now = reader.wall_of(web.clock.now());
+    let end = reader.wall_of(web.clock.now());
+    let range = TimeRange { start: end.plus_ms(-web.engine.lookback_ms), end };
     let external = web.external_labels.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
-    match newest(&reader, &selectors, now, &|| request.is_stopped()) {
+    match newest(&reader, &selectors, range, &|| request.is_stopped()) {
         Ok(found) => Answer::exposition(print(&reader, found, &external)),
         Err(error) => Answer::text(503, format!("{error}\n")),
     }
@@ -49,10 +47,9 @@ fn next_step(text: &str) -> &'static str {
 fn newest(
     reader: &tsdb::Reader,
     selectors: &[Vec<Matcher>],
-    now: UnixMs,
+    range: TimeRange,
     stop: &dyn Fn() -> bool,
 ) -> Result<HashMap<Labels, FederateRow>, SelectError> {
-    let range = TimeRange { start: now.plus_ms(-LOOKBACK_MS + 1), end: now };
     // A series may be selected twice; the packed labels are the key because comparing them is one pass over memory.
     let mut found: HashMap<Labels, FederateRow> = HashMap::new();
     for matchers in selectors {

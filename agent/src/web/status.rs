@@ -5,6 +5,7 @@
 
 use model::{Alert, AlertState, UnixMs};
 
+use super::targets::Targets;
 use super::{Answer, Web, json};
 
 /// How things stand.
@@ -34,6 +35,12 @@ pub struct Status {
     pub alerts: Vec<Alert>,
     /// Where samples and notices go.
     pub upstreams: Vec<Upstream>,
+    /// What is collected.
+    pub targets: Targets,
+    /// Where alerts are sent in the peer's own way.
+    pub alertmanagers: Vec<String>,
+    /// When the configuration in force was loaded.
+    pub config_loaded: Option<UnixMs>,
 }
 
 /// How the ring stands.
@@ -51,6 +58,12 @@ pub struct Ring {
     pub series: u64,
     /// The oldest sample's time.
     pub oldest: Option<UnixMs>,
+    /// The newest sample's time.
+    pub newest: Option<UnixMs>,
+    /// How many blocks there are, those in memory included.
+    pub blocks: u64,
+    /// How many pages were found damaged.
+    pub damaged_pages: u64,
     /// How many days the file holds at the present rate.
     pub days: Option<f64>,
 }

@@ -54,6 +54,8 @@ pub struct RuleResult {
     pub alerts: Vec<Active>,
     /// Hashes of the series written.
     pub written: Vec<u64>,
+    /// How long it took.
+    pub nanoseconds: u64,
 }
 
 /// What the evaluation of a rule knows of the last one.
@@ -73,6 +75,8 @@ pub struct Run<'a> {
     /// When the expressions are evaluated and the samples dated: `now` without the group's offset.
     pub at: UnixMs,
     pub stop: &'a dyn Fn() -> bool,
+    /// Measures; from any beginning.
+    pub nanoseconds: &'a dyn Fn() -> u64,
 }
 
 /// Evaluates all rules of a group into a batch.
@@ -86,6 +90,7 @@ pub fn evaluate(
     let mut overlay = Overlay::new(source, run.at);
     let mut results = Vec::with_capacity(group.rules.len());
     for (rule, before) in group.rules.iter().zip(before) {
+        let begun = (run.nanoseconds)();
         let mut result = match &rule.kind {
             RuleKind::Record(record) => {
                 run.record(rule, record, group.limit, &mut overlay, batch).map(|written| (Vec::new(), written))
@@ -95,14 +100,15 @@ pub fn evaluate(
         if let Err(message) = &mut result {
             cut(message);
         }
+        let nanoseconds = (run.nanoseconds)().saturating_sub(begun);
         results.push(match result {
             Ok((alerts, mut written)) => {
                 written.sort_unstable();
                 let gone = before.written.iter().filter(|hash| written.binary_search(hash).is_err());
                 gone.for_each(|hash| overlay.end(*hash));
-                RuleResult { error: None, alerts, written }
+                RuleResult { error: None, alerts, written, nanoseconds }
             }
-            Err(message) => RuleResult { error: Some(message), alerts: Vec::new(), written: Vec::new() },
+            Err(message) => RuleResult { error: Some(message), alerts: Vec::new(), written: Vec::new(), nanoseconds },
         });
     }
     results
@@ -306,6 +312,7 @@ mod tests {
             slot: Mono(0),
             at: now.wall,
             stop: &|| false,
+            nanoseconds: &|| 0,
         };
         let counts = Counts::Float { zero: 0.0, count: 3.0, positive: vec![], negative: vec![] };
         let histogram = Histogram {

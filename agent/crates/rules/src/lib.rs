@@ -12,6 +12,7 @@ mod manager;
 mod alert;
 mod evaluate;
 mod overlay;
+mod view;
 
 mod elapsed;
 mod saved;
@@ -22,6 +23,7 @@ pub use evaluate::Evaluation;
 pub use group::{AlertRule, Group, RecordRule, Rule, RuleKind, load, load_legacy};
 pub use manager::{Counts, GroupStatus, Manager, Options, RuleStatus};
 pub use saved::RestoreError;
+pub use view::{AlertRuleView, GroupView, RuleView};
 
 /// What bounds the crate.
 pub mod limits {

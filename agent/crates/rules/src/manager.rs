@@ -19,6 +19,7 @@ use crate::group::{Group, RuleKind};
 use crate::limits::RESTORE_GRACE_MS;
 use crate::saved::{self, RestoreError};
 use crate::template::link;
+use crate::view::{GroupView, view};
 
 /// What all groups share.
 #[derive(Debug, Clone)]
@@ -55,6 +56,8 @@ pub struct RuleStatus {
     pub last_error: Option<String>,
     /// When it was evaluated last.
     pub last_evaluation: Option<model::UnixMs>,
+    /// How long that took, in seconds; 0 where nobody measured.
+    pub seconds: f64,
 }
 
 /// A group and how its last evaluation went, for the API.
@@ -136,10 +139,10 @@ impl Manager {
 
     /// Evaluates a group that is due. Changes nothing until [`Manager::apply`].
     pub fn evaluate(&self, group: usize, now: Now, source: &dyn Querier, engine: &Engine) -> Evaluation {
-        self.evaluate_until(group, now, source, engine, &|| false)
+        self.evaluate_until(group, now, source, engine, &|| false, &|| 0)
     }
 
-    /// As [`Manager::evaluate`], and asks `stop` whether to give up.
+    /// As [`Manager::evaluate`], and asks `stop` whether to give up, and `nanoseconds` how long each rule takes.
     pub fn evaluate_until(
         &self,
         group: usize,
@@ -147,6 +150,7 @@ impl Manager {
         source: &dyn Querier,
         engine: &Engine,
         stop: &dyn Fn() -> bool,
+        nanoseconds: &dyn Fn() -> u64,
     ) -> Evaluation {
         let Some(state) = self.groups.get(group) else {
             return Evaluation { group, now, batch: Batch::new(), results: Vec::new() };
@@ -160,6 +164,7 @@ impl Manager {
             slot: state.slot(now.mono),
             at: now.wall.plus_ms(-offset_ms),
             stop,
+            nanoseconds,
         };
         let before: Vec<Before<'_>> =
             state.rules.iter().map(|rule| Before { alerts: &rule.alerts, written: &rule.written }).collect();
@@ -179,7 +184,8 @@ impl Manager {
         for (rule, result) in group.rules.iter_mut().zip(evaluation.results) {
             self.counts.evaluations += 1;
             self.counts.failures += u64::from(result.error.is_some());
-            rule.status = RuleStatus { evaluated: true, last_evaluation: Some(at), last_error: result.error };
+            let seconds = result.nanoseconds as f64 / 1e9;
+            rule.status = RuleStatus { evaluated: true, last_evaluation: Some(at), last_error: result.error, seconds };
             if rule.status.last_error.is_none() {
                 (rule.alerts, rule.written) = (result.alerts, result.written);
             }
@@ -206,6 +212,27 @@ impl Manager {
             last_duration_ms: state.last_duration_ms,
             rules: state.rules.iter().map(|rule| &rule.status).collect(),
         })
+    }
+
+    /// Returns how everything stands, sorted by file and name, as values of their own.
+    pub fn view(&self, now: Now) -> Vec<GroupView> {
+        let of = |state: &GroupState| {
+            let rules = state.group.rules.iter().zip(&state.rules);
+            GroupView {
+                name: state.group.name.clone(),
+                file: state.group.file.clone(),
+                interval_ms: state.interval_ms,
+                limit: state.group.limit,
+                last_evaluation: state.last_evaluation,
+                seconds: state.rules.iter().map(|rule| rule.status.seconds).sum(),
+                rules: rules
+                    .map(|(rule, state)| view(rule, &state.status, &state.alerts, &state.generator_url, now))
+                    .collect(),
+            }
+        };
+        let mut groups: Vec<GroupView> = self.groups.iter().map(of).collect();
+        groups.sort_by(|a, b| (&a.file, &a.name).cmp(&(&b.file, &b.name)));
+        groups
     }
 
     /// Returns what was counted.
@@ -302,7 +329,7 @@ fn fnv1a(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
-fn public(alert: &Active, generator_url: &str) -> Alert {
+pub(crate) fn public(alert: &Active, generator_url: &str) -> Alert {
     Alert {
         labels: alert.labels.clone(),
         annotations: alert.annotations.clone(),

@@ -20,6 +20,10 @@ impl House for Nobody {
         None
     }
 
+    fn rules(&self) -> Option<Vec<rules::GroupView>> {
+        None
+    }
+
     fn is_ready(&self) -> bool {
         true
     }
@@ -49,7 +53,9 @@ fn served(query_ms_max: u64) -> SocketAddr {
         reader: Arc::new(RwLock::new(store.reader())),
         engine: promql::Engine::default(),
         clock: Arc::new(Still),
+        settings: Default::default(),
         external_labels: RwLock::new(Labels::empty()),
+        config: Default::default(),
         push: Default::default(),
     };
     let listener = crate::io::bind("127.0.0.1", 0).expect("a free port");
