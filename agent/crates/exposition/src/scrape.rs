@@ -255,6 +255,9 @@ fn count_newlines(bytes: &[u8]) -> u64 {
 }
 
 #[cfg(test)]
+#[path = "scrape/peer_tests.rs"]
+mod peer_tests;
+#[cfg(test)]
 #[path = "scrape/suite_tests.rs"]
 mod suite_tests;
 #[cfg(test)]

@@ -246,8 +246,9 @@ impl<'a> Lexer<'a> {
         if self.state != State::MetaText {
             self.skip_blanks();
         }
-        self.start = self.at;
+        // At the end the token's start stays where it was, as with the peer, whose errors quote from there.
         let Some(byte) = self.current() else { return Token::Eof };
+        self.start = self.at;
         match self.state {
             State::Init | State::Comment => match byte {
                 b'\n' => self.step(State::Init, Token::Linebreak),
@@ -327,8 +328,8 @@ impl<'a> Lexer<'a> {
     }
 
     fn next_open(&mut self) -> Token {
-        self.start = self.at;
         let Some(byte) = self.current() else { return Token::Eof };
+        self.start = self.at;
         match self.state {
             State::Init => match byte {
                 b'#' => self.open_comment(),

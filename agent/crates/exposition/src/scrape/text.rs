@@ -258,13 +258,16 @@ impl<'a> TextScrape<'a> {
             let label = match token {
                 Token::BraceClose => return Ok(name),
                 Token::LabelName => self.piece(self.lexer.start, self.lexer.at),
-                Token::Quoted if is_exemplar => self.unquoted("label name")?,
                 Token::Quoted => {
                     let label = self.unquoted("metric or label name")?;
                     token = self.lexer.next();
                     if !matches!(token, Token::Comma | Token::BraceClose) {
-                        token = self.label_value(label, token, false)?;
+                        token = self.label_value(label, token, is_exemplar)?;
                         continue;
+                    }
+                    // Only a series has a metric name.
+                    if is_exemplar {
+                        return Err(self.unexpected("expected label name", token));
                     }
                     if name.is_some() {
                         let seen = quote(self.slice(self.entry, self.lexer.at));
