@@ -13,13 +13,13 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use exporters::Lane;
+use exporters::{Lane, Selection};
 use model::{Batch, Clock, Mono, Now};
 
 use crate::gpio::GpioView;
 use crate::os::clock::monotonic_ns;
 use crate::trouble::Trouble;
-use crate::web::MetricsReply;
+use crate::web::{MetricsReply, SelectedReply};
 
 /// The stack of the collect thread, in bytes.
 const STACK_BYTES: usize = 512 << 10;
@@ -44,6 +44,8 @@ pub struct Collection {
 pub enum Ask {
     /// Make a fresh collection and reply with its text.
     Metrics(MetricsReply),
+    /// Ask some collectors, store nothing, and reply with their text.
+    Selected(Selection, SelectedReply),
     /// Print a collection that core has completed, reply, and keep the batch.
     Print(Batch, Vec<MetricsReply>),
     /// Keep a batch for the next collection.
@@ -112,6 +114,20 @@ impl Collect {
         }
     }
 
+    /// Asks some collectors; the reply is thrown away at once when too many wait already.
+    pub fn ask_selected(&self, selection: Selection, reply: SelectedReply) {
+        let place = Place(self.readers.clone());
+        if self.readers.fetch_add(1, Ordering::Relaxed) < READERS_MAX {
+            self.ask(Ask::Selected(
+                selection,
+                Box::new(move |text| {
+                    drop(place);
+                    reply(text);
+                }),
+            ));
+        }
+    }
+
     /// Asks for something.
     pub fn ask(&self, ask: Ask) {
         // The thread ends only with the process, so the channel is open.
@@ -164,6 +180,7 @@ impl Worker {
                 self.printing = false;
                 self.collect_for_readers();
             }
+            Ask::Selected(selection, reply) => reply(self.collect_selected(&selection)),
             Ask::Spare(batch) => self.keep(batch),
             Ask::Change(lane, interval_ms) => {
                 self.lane = *lane;
@@ -205,6 +222,15 @@ impl Worker {
         }
         let seconds = (monotonic_ns() - began) as f64 / 1e9;
         (self.tell)(Collection { now, batch, seconds, readers });
+    }
+
+    /// Asks some collectors and prints what they say. It goes past core, because nothing of it is to be stored.
+    fn collect_selected(&mut self, selection: &Selection) -> Result<String, String> {
+        selection.check(&self.lane)?;
+        let mut text = String::new();
+        let batch = self.lane.collect_some(&|name| selection.wants(name), &mut monotonic_ns);
+        self.writer.write(batch, &mut text);
+        Ok(text)
     }
 
     /// Says which collectors fail, and which do so no more. Missing hardware is a fact and no trouble.

@@ -118,6 +118,10 @@ impl web::House for WebHouse {
         self.collect.ask_metrics(reply);
     }
 
+    fn selected_metrics(&self, selection: exporters::Selection, reply: web::SelectedReply) {
+        self.collect.ask_selected(selection, reply);
+    }
+
     fn status(&self) -> Option<Status> {
         let (tell, told) = sync_channel(1);
         self.line.send(Message::Status(tell));

@@ -6,7 +6,7 @@
 //! | path | what |
 //! | --- | --- |
 //! | `/` | the page |
-//! | `/metrics` | a fresh collection, as an exporter prints it |
+//! | `/metrics` | a fresh collection, as an exporter prints it; `collect[]=` and `exclude[]=` as there |
 //! | `/federate` | what is stored, as Prometheus prints it |
 //! | `/api/v1/...` | Prometheus's HTTP API; `api` lists it |
 //! | `/api/v1/status/narthex` | what the page shows, as JSON |
@@ -31,6 +31,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 
+use exporters::Selection;
 use model::{Clock, Labels, UnixMs};
 use promql::Engine;
 
@@ -127,10 +128,15 @@ impl Answer {
 /// Takes the text of a fresh collection.
 pub type MetricsReply = Box<dyn FnOnce(String) + Send>;
 
+/// Takes the text of some collectors, or why they are refused.
+pub type SelectedReply = Box<dyn FnOnce(Result<String, String>) + Send>;
+
 /// What the web needs of the rest of the house.
 pub trait House: Send + Sync {
     /// Asks for a fresh collection; concurrent askers share one.
     fn fresh_metrics(&self, reply: MetricsReply);
+    /// Asks some collectors; what they say is not stored.
+    fn selected_metrics(&self, selection: Selection, reply: SelectedReply);
     /// Returns how things stand; `None` when core does not answer in time.
     fn status(&self) -> Option<Status>;
     /// Returns the rule groups with their alerts; `None` when core does not answer in time.
@@ -214,6 +220,21 @@ impl Web {
     /// Returns why `/metrics` is refused, or `None`.
     pub fn check_metrics(&self, request: &Request) -> Option<Answer> {
         (request.method != "GET").then(|| self.get(request, "GET, OPTIONS", Answer::not_found))
+    }
+
+    /// Returns which collectors a request asks for; `None` stands for a fresh collection of everything.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn selection(&self, request: &Request) -> Result<Option<Selection>, Answer> {
+        let params = params::Params::of(request);
+        let names = |key| params.all(key).map(str::to_owned).collect();
+        Selection::of(names("collect[]"), names("exclude[]")).map_err(|reason| Answer::text(400, reason))
+    }
+
+    /// Asks some collectors.
+    pub fn selected_metrics(&self, selection: Selection, reply: SelectedReply) {
+        self.house.selected_metrics(selection, reply);
     }
 
     /// Asks for a fresh collection.

@@ -1,6 +1,7 @@
 //! Runs a set of collectors, one after the other, into one batch.
 //!
-//! After them come `node_scrape_collector_duration_seconds` and `node_scrape_collector_success`, as with the peer:
+//! After them come `node_exporter_build_info`, with our version, and `node_scrape_collector_duration_seconds` and
+//! `node_scrape_collector_success`, as with the peer:
 //! a collector that had nothing to tell (`Absent`) or one bad piece counts as 0. Nothing is taken back: what was
 //! read before an error stays. A lane has no thread and no clock of its own.
 
@@ -9,6 +10,28 @@ use model::{Batch, MetricKind};
 use crate::collector::Collector;
 use crate::error::CollectError;
 use crate::host::Host;
+
+/// What stands for the peer's build: our version, and its words for the machine. Nothing here was built by Go.
+const BUILD: [(&str, &str); 7] = [
+    ("branch", ""),
+    ("goarch", GOARCH),
+    ("goos", "linux"),
+    ("goversion", ""),
+    ("revision", ""),
+    ("tags", "unknown"),
+    ("version", env!("CARGO_PKG_VERSION")),
+];
+
+/// The machine in the peer's words.
+const GOARCH: &str = if cfg!(target_arch = "x86_64") {
+    "amd64"
+} else if cfg!(target_arch = "aarch64") {
+    "arm64"
+} else if cfg!(target_arch = "x86") {
+    "386"
+} else {
+    std::env::consts::ARCH
+};
 
 /// One collector that did not deliver everything.
 #[derive(Debug)]
@@ -87,6 +110,10 @@ impl Lane {
     }
 
     fn report(&mut self) {
+        let help = "A metric with a constant '1' value labeled by version, revision, branch, goversion from which \
+                    node_exporter was built, and the goos and goarch for the build.";
+        self.batch.family("node_exporter_build_info", help, MetricKind::Gauge);
+        self.batch.add(&BUILD, 1.0);
         let (duration, success) = (
             ("node_scrape_collector_duration_seconds", "node_exporter: Duration of a collector scrape."),
             ("node_scrape_collector_success", "node_exporter: Whether a collector succeeded."),
@@ -132,7 +159,9 @@ mod tests {
         let mut text = String::new();
         exposition::write_text(batch, &mut text);
         text.retain(|c| c != '\r');
-        let rows: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        let is_row = |line: &&str| !line.starts_with('#') && !line.starts_with("node_exporter_build_info{");
+        let rows: Vec<&str> = text.lines().filter(is_row).collect();
+        assert_eq!(text.matches("node_exporter_build_info{branch=\"\",goarch=").count(), 1);
         assert_eq!(rows.join("\n"), expected);
     }
 

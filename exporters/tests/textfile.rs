@@ -44,7 +44,9 @@ fn real_binary_cases() {
             continue;
         }
         let golden = fs::read_to_string(case.join("expected.prom")).expect("a golden");
-        check(&name, &ours, &golden, &|family| family == "node_scrape_collector_duration_seconds");
+        check(&name, &ours, &golden, &|family| {
+            family == "node_scrape_collector_duration_seconds" || family == "node_exporter_build_info"
+        });
     }
     assert_eq!(count, 26);
 }
@@ -91,7 +93,9 @@ fn upstream_cases() {
         for directories in sets {
             let directories: Vec<&str> = directories.iter().map(String::as_str).collect();
             let ours = run(&directories).replace(&front, "");
-            check(name, &ours, &golden, &|family| family.starts_with("node_scrape_collector_"));
+            check(name, &ours, &golden, &|family| {
+                family.starts_with("node_scrape_collector_") || family == "node_exporter_build_info"
+            });
         }
     }
     assert_eq!(names.len(), 15, "{names:?}");

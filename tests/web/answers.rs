@@ -35,6 +35,10 @@ impl House for FakeHouse {
         reply("up 1\n".to_owned());
     }
 
+    fn selected_metrics(&self, selection: exporters::Selection, reply: narthex::web::SelectedReply) {
+        reply(Ok(format!("up{{cpu=\"{}\"}} 1\n", selection.wants("cpu"))));
+    }
+
     fn status(&self) -> Option<Status> {
         let status = Status { board: "a \"board\" <b>\n\u{1}".to_owned(), now: UnixMs(NOW), ..Status::default() };
         (!self.is_busy).then_some(status)

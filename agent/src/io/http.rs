@@ -244,9 +244,14 @@ async fn metrics(web: &Arc<Web>, request: &Request) -> Answer {
         return refusal;
     }
     let (tell, told) = tokio::sync::oneshot::channel();
-    web.fresh_metrics(Box::new(move |text| drop(tell.send(text))));
+    match web.selection(request) {
+        Err(refusal) => return refusal,
+        Ok(Some(selection)) => web.selected_metrics(selection, Box::new(move |text| drop(tell.send(text)))),
+        Ok(None) => web.fresh_metrics(Box::new(move |text| drop(tell.send(Ok(text))))),
+    }
     match tokio::time::timeout(Duration::from_secs(BODY_SECONDS_MAX), told).await {
-        Ok(Ok(text)) => Answer::exposition(text),
+        Ok(Ok(Ok(text))) => Answer::exposition(text),
+        Ok(Ok(Err(reason))) => Answer::text(400, reason),
         _ => Answer::text(503, "collecting takes too long, a reader hangs: see the log\n"),
     }
 }

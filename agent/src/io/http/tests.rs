@@ -16,6 +16,8 @@ struct Nobody;
 impl House for Nobody {
     fn fresh_metrics(&self, _: MetricsReply) {}
 
+    fn selected_metrics(&self, _: exporters::Selection, _: crate::web::SelectedReply) {}
+
     fn status(&self) -> Option<Status> {
         None
     }
