@@ -28,6 +28,8 @@ const NODE: SourceId = SourceId(1);
 const REPORT: SourceId = SourceId(2);
 /// What programs pushed.
 const PUSHED: SourceId = SourceId(3);
+/// What remote-write senders write.
+const RECEIVED: SourceId = SourceId(4);
 /// Rule groups count from here.
 const RULES_FIRST: u32 = 1_000;
 
@@ -58,6 +60,8 @@ pub enum Event {
     Push(pushes::Ask, pushes::Reply),
     /// Somebody wants to see the rules; called when they are at home.
     Look(Look),
+    /// Somebody writes these; what was refused is told.
+    Received(Vec<Batch>, Box<dyn FnOnce(Vec<tsdb::Refused>) + Send>),
     /// A new configuration is in force.
     Changed(Box<Setup>),
 }
@@ -210,6 +214,12 @@ impl Core {
                 None if self.looks.len() < LOOKS_MAX => self.looks.push(look),
                 None => {}
             },
+            Event::Received(batches, reply) => {
+                let refused = self.received(now, &batches);
+                self.drain(out);
+                out.push(Effect::News);
+                out.push(Effect::Call(Box::new(move || reply(refused))));
+            }
             Event::Changed(setup) => match self.rules {
                 Some(_) => self.change(now, *setup),
                 None => self.waiting_setup = Some(setup),
@@ -333,6 +343,16 @@ impl Core {
         out.push(Effect::Spare(batch));
         self.drain(out);
         out.push(Effect::News);
+    }
+
+    /// Appends what was written; senders mark the end of their series themselves.
+    fn received(&mut self, now: Now, batches: &[Batch]) -> Vec<tsdb::Refused> {
+        let append = |batch| {
+            let refused = self.store.append(now, batch, RECEIVED, &Labels::empty()).refused;
+            self.store.release(RECEIVED);
+            refused
+        };
+        batches.iter().map(append).collect()
     }
 
     /// No collection has come for two intervals: a reader hangs. As after a scrape that failed, the series end, `up` is

@@ -16,7 +16,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, s
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use model::{Clock, Labels, Mono, UnixMs};
+use model::{Batch, Clock, Labels, Mono, UnixMs};
 use tsdb::{DiskOp, OpDone};
 
 use crate::collect::{Ask, Collect};
@@ -141,6 +141,12 @@ impl web::House for WebHouse {
     fn push(&self, ask: pushes::Ask) -> Option<pushes::Told> {
         let (tell, told) = sync_channel(1);
         self.line.event(Event::Push(ask, Box::new(move |answer| _ = tell.try_send(answer))));
+        told.recv_timeout(Duration::from_millis(STATUS_MS_MAX)).ok()
+    }
+
+    fn write(&self, batches: Vec<Batch>) -> Option<Vec<tsdb::Refused>> {
+        let (tell, told) = sync_channel(1);
+        self.line.event(Event::Received(batches, Box::new(move |refused| _ = tell.try_send(refused))));
         told.recv_timeout(Duration::from_millis(STATUS_MS_MAX)).ok()
     }
 

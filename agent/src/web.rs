@@ -11,6 +11,7 @@
 //! | `/api/v1/...` | Prometheus's HTTP API; `api` lists it |
 //! | `/api/v1/status/narthex` | what the page shows, as JSON |
 //! | `/metrics/job/...`, `/api/v1/metrics` | pushes, as pushgateway takes them |
+//! | `/api/v1/write` | remote write, 1.0 and 2.0 |
 //! | `/-/healthy`, `/-/ready`, `/-/reload` | for service managers and probes |
 //!
 //! Paths, methods, status codes and texts are the peer's. Two differences are meant: a slash too many at the end of a
@@ -23,6 +24,7 @@ pub mod gzip;
 pub mod json;
 pub mod params;
 pub mod push;
+pub mod receive;
 pub mod settings;
 pub mod status;
 pub mod targets;
@@ -32,7 +34,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 
 use exporters::Selection;
-use model::{Clock, Labels, UnixMs};
+use model::{Batch, Clock, Labels, UnixMs};
 use promql::Engine;
 
 use crate::core::pushes;
@@ -145,6 +147,8 @@ pub trait House: Send + Sync {
     fn is_ready(&self) -> bool;
     /// Asks the pushed groups; `None` when core does not answer in time.
     fn push(&self, ask: pushes::Ask) -> Option<pushes::Told>;
+    /// Stores what was written and tells what was refused of each batch; `None` when core does not answer in time.
+    fn write(&self, batches: Vec<Batch>) -> Option<Vec<tsdb::Refused>>;
     /// Reads the configuration again and returns what went wrong.
     ///
     /// # Errors
@@ -180,6 +184,9 @@ impl Web {
         }
         if let Some(answer) = push::answer(self, request) {
             return answer;
+        }
+        if request.path == "/api/v1/write" {
+            return receive::answer(self, request);
         }
         if let Some(path) = request.path.strip_prefix("/api/v1/") {
             return match path {

@@ -56,6 +56,10 @@ impl House for FakeHouse {
         None
     }
 
+    fn write(&self, _: Vec<Batch>) -> Option<Vec<tsdb::Refused>> {
+        None
+    }
+
     fn reload(&self) -> Result<(), String> {
         self.reloads.store(true, Ordering::Relaxed);
         if self.reload_error.is_empty() { Ok(()) } else { Err(self.reload_error.to_owned()) }

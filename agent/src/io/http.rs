@@ -29,6 +29,7 @@ use crate::os::clock::boottime;
 use crate::trouble::Trouble;
 use crate::web::gzip::{self, Encoding};
 use crate::web::push::PUSH_BYTES_MAX;
+use crate::web::receive::RECEIVE_BYTES_MAX;
 use crate::web::{Answer, Request, Web, api};
 
 /// The most connections that are served at a time; the next one waits for a place.
@@ -258,7 +259,11 @@ async fn metrics(web: &Arc<Web>, request: &Request) -> Answer {
 
 async fn read(request: hyper::Request<Incoming>, peer: IpAddr, stop: Arc<AtomicBool>) -> Result<Request, Answer> {
     let (head, body) = request.into_parts();
-    let bytes_max = if head.uri.path().starts_with("/metrics/job") { PUSH_BYTES_MAX } else { BODY_BYTES_MAX };
+    let bytes_max = match head.uri.path() {
+        path if path.starts_with("/metrics/job") => PUSH_BYTES_MAX,
+        "/api/v1/write" => RECEIVE_BYTES_MAX,
+        _ => BODY_BYTES_MAX,
+    };
     let body = tokio::time::timeout(Duration::from_secs(BODY_SECONDS_MAX), Limited::new(body, bytes_max).collect())
         .await
         .map_err(|_| Answer::text(408, "the body took too long\n"))?

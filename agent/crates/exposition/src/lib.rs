@@ -46,11 +46,13 @@
 mod federate;
 mod parse;
 mod print;
+mod received;
 mod scrape;
 
 pub use federate::{FederateRow, write_federate};
 pub use parse::{ParseError, TEXT_BYTES_MAX, TextParser, parse_text};
 pub use print::{TextWriter, write_text};
+pub use received::{WriteLimits, WriteVersion, Written, WrittenExemplar, read_write_request};
 pub use scrape::{
     Choice, Entry, Exemplar, Exemplars, Filled, Format, HistogramSample, LabelRefs, Limits, Place, Placed,
     SCRAPE_BYTES_MAX, STREAM_BYTES, Sample, Scrape, ScrapeError, ScrapeFiller, ScrapeMemory, ScrapeOptions,

@@ -20,7 +20,7 @@ mod quote;
 mod starts;
 mod stream;
 mod text;
-mod wire;
+pub(crate) mod wire;
 
 use std::fmt;
 

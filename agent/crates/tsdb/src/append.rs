@@ -226,6 +226,11 @@ impl SourceCache {
         })
     }
 
+    /// Forgets the series, so that none is missed.
+    pub fn release(&mut self) {
+        self.series.clear();
+    }
+
     /// Takes all series, for a source that ends.
     pub fn take_series(&mut self) -> Vec<(u32, bool)> {
         self.block = 0;

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use model::{Batch, Labels, Now, RowId, RowRange, SourceId, UnixMs, stale_nan};
+use model::{Batch, Family, Labels, MetricKind, Now, RowId, RowRange, SourceId, UnixMs, stale_nan};
 
 use crate::append::{Appended, Resolved, STALE_BYTES_MAX, TIME_MAX};
 use crate::cells::{CELLS_SHARE, put_cell, put_family};
@@ -34,7 +34,7 @@ impl Store {
         let cache = self.sources.entry(source).or_default();
         let mut found = Resolved { new_series: 0, vanished: Vec::new() };
         if !cache.knows(batch, extra, state.head.block) {
-            for family in batch.families() {
+            for family in batch.families().iter().filter(|family| says_something(batch, family)) {
                 let (name, small) = (batch.name(family), &mut state.small);
                 if small.set_family(name, family.kind, batch.help(family), batch.unit(family)) {
                     let mut payload = Vec::new();
@@ -59,6 +59,13 @@ impl Store {
         self.keep(state, first.n);
         let rows = RowRange { first, end };
         Appended { rows, new_series: found.new_series, vanished: found.vanished.len() as u64, refused }
+    }
+
+    /// Lets a source's series go without markers, for a writer that sends its own.
+    pub fn release(&mut self, source: SourceId) {
+        if let Some(cache) = self.sources.get_mut(&source) {
+            cache.release();
+        }
     }
 
     /// Ends a source: all its series get a staleness marker.
@@ -227,4 +234,9 @@ fn mark_stale(
     let marker = Input { value: InputValue::Float(stale_nan()), at: wall.0, start: None };
     head.append(place, shape, tick, &mut std::iter::repeat_n(marker, columns.len()), out);
     columns.len() as u64
+}
+
+/// Returns whether a family tells anything of its metric: a name alone would wipe out what another source told.
+fn says_something(batch: &Batch, family: &Family) -> bool {
+    family.kind != MetricKind::Unknown || !batch.help(family).is_empty() || !batch.unit(family).is_empty()
 }

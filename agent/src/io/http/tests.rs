@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::RwLock;
 use std::thread;
 
-use model::{Clock, Labels, Mono, Now, UnixMs};
+use model::{Batch, Clock, Labels, Mono, Now, UnixMs};
 
 use super::*;
 use crate::core::pushes::{Ask, Told};
@@ -31,6 +31,10 @@ impl House for Nobody {
     }
 
     fn push(&self, _: Ask) -> Option<Told> {
+        None
+    }
+
+    fn write(&self, _: Vec<Batch>) -> Option<Vec<tsdb::Refused>> {
         None
     }
 

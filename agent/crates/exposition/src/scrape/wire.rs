@@ -5,7 +5,7 @@
 
 /// One field's value as it stands on the wire.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Field<'a> {
+pub(crate) enum Field<'a> {
     Varint(u64),
     Fixed64(u64),
     Bytes(&'a [u8]),
@@ -14,7 +14,7 @@ pub(super) enum Field<'a> {
 
 impl<'a> Field<'a> {
     /// Returns the number of an integer field, 0 of another.
-    pub(super) fn integer(self) -> u64 {
+    pub(crate) fn integer(self) -> u64 {
         match self {
             Field::Varint(value) => value,
             _ => 0,
@@ -22,7 +22,7 @@ impl<'a> Field<'a> {
     }
 
     /// Returns the number of a double field, 0 of another.
-    pub(super) fn double(self) -> f64 {
+    pub(crate) fn double(self) -> f64 {
         match self {
             Field::Fixed64(bits) => f64::from_bits(bits),
             _ => 0.0,
@@ -30,7 +30,7 @@ impl<'a> Field<'a> {
     }
 
     /// Returns the bytes of a text or message, none of another.
-    pub(super) fn bytes(self) -> &'a [u8] {
+    pub(crate) fn bytes(self) -> &'a [u8] {
         match self {
             Field::Bytes(bytes) => bytes,
             _ => &[],
@@ -39,23 +39,23 @@ impl<'a> Field<'a> {
 }
 
 /// Undoes the zigzag that signed fields have.
-pub(super) fn zigzag(value: u64) -> i64 {
+pub(crate) fn zigzag(value: u64) -> i64 {
     (value >> 1) as i64 ^ -((value & 1) as i64)
 }
 
 /// A message, or the rest of one.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Wire<'a> {
-    pub(super) rest: &'a [u8],
+pub(crate) struct Wire<'a> {
+    pub(crate) rest: &'a [u8],
 }
 
 impl<'a> Wire<'a> {
-    pub(super) fn new(message: &'a [u8]) -> Wire<'a> {
+    pub(crate) fn new(message: &'a [u8]) -> Wire<'a> {
         Wire { rest: message }
     }
 
     /// Takes the next field with its number; `None` at the end.
-    pub(super) fn field(&mut self) -> Result<Option<(u64, Field<'a>)>, String> {
+    pub(crate) fn field(&mut self) -> Result<Option<(u64, Field<'a>)>, String> {
         if self.rest.is_empty() {
             return Ok(None);
         }
@@ -74,7 +74,7 @@ impl<'a> Wire<'a> {
     }
 
     /// Takes a length and as many bytes.
-    pub(super) fn delimited(&mut self) -> Result<&'a [u8], String> {
+    pub(crate) fn delimited(&mut self) -> Result<&'a [u8], String> {
         let claimed = self.varint()?;
         let there = self.rest.len();
         let Some((bytes, rest)) = usize::try_from(claimed).ok().and_then(|bytes| self.rest.split_at_checked(bytes))
@@ -85,7 +85,7 @@ impl<'a> Wire<'a> {
         Ok(bytes)
     }
 
-    pub(super) fn varint(&mut self) -> Result<u64, String> {
+    pub(crate) fn varint(&mut self) -> Result<u64, String> {
         let mut value = 0u64;
         for (i, byte) in self.rest.iter().take(10).enumerate() {
             value |= u64::from(byte & 0x7f) << (7 * i as u32);
