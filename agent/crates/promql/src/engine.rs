@@ -105,9 +105,11 @@ impl Engine {
         let cx = self.context(source, range.start.0, range.end.0, range.step_ms, stop);
         let grid = Grid { start: range.start.0, step: range.step_ms, steps };
         let points = |series: &Series| {
-            (0..steps)
-                .filter_map(|step| series.get(step).map(|point| (UnixMs(grid.at(step)), point.into_value())))
-                .collect()
+            let mut points = Vec::with_capacity(series.len());
+            points.extend(
+                (0..steps).filter_map(|step| series.get(step).map(|point| (UnixMs(grid.at(step)), point.into_value()))),
+            );
+            points
         };
         let all = match expr.value_type() {
             ValueType::Scalar => {
@@ -117,11 +119,19 @@ impl Engine {
             }
             ValueType::Vector => {
                 let mut out = Vec::new();
-                let all = cx.vector(expr, &grid)?;
-                finish_names(&cx, all, &mut |series| {
-                    out.push(MatrixSeries { labels: series.labels.clone(), points: points(&series) });
+                let mut put = |series: Series| {
+                    cx.hold_answer(series.len())?;
+                    out.push(MatrixSeries { points: points(&series), labels: series.labels });
                     Ok(())
-                })?;
+                };
+                if self.delayed_name_removal {
+                    let all = cx.vector(expr, &grid)?;
+                    cx.drop_vector(&all);
+                    finish_names(&cx, all, &mut put)?;
+                } else {
+                    // Names are gone already: a series can become part of the answer when it comes.
+                    cx.each(expr, &grid, &mut put)?;
+                }
                 out
             }
             other => {
@@ -182,6 +192,7 @@ impl Engine {
             dropped_metadata: Cell::new(false),
             held: Cell::new(0),
             series: Cell::new(0),
+            passed: Cell::new(0),
             stop,
         }
     }

@@ -145,6 +145,12 @@ impl Series {
         (0..self.floats.len()).filter(|step| self.has(*step)).count()
     }
 
+    /// Returns what it counts for against the limit of samples: its steps, whether they have a sample or not, because
+    /// that is the memory it takes, and for histograms one in 16 bytes, as in Prometheus.
+    pub fn weight(&self) -> usize {
+        self.floats.len() + self.hists.iter().flatten().map(|hist| hist.weight()).sum::<usize>()
+    }
+
     /// Returns whether there is no sample at all.
     pub fn is_empty(&self) -> bool {
         !(0..self.floats.len()).any(|step| self.has(step))

@@ -108,3 +108,38 @@ fn names_that_go_must_leave_series_apart() {
         assert_eq!(text, "vector cannot contain metrics with the same labelset", "{query}");
     }
 }
+
+#[test]
+fn stopping_is_noticed_within_one_series_too() {
+    let range = RangeArgs { start: UnixMs(600_000), end: UnixMs(3_600_000), step_ms: 60_000 };
+    for query in [
+        "quantile_over_time(0.5, many[50m:1s])",
+        "max_over_time(many[50m:1s])",
+        "sum_over_time(rate(many[5m])[50m:1s])",
+        "avg(deriv((many * on (i) many)[50m:1s]))",
+    ] {
+        let expr = promql::parse(query).expect("a good expression");
+        let source = Many { series: 1, visited: Cell::new(0) };
+        let asked = Cell::new(0);
+        let stop = || {
+            asked.set(asked.get() + 1);
+            source.visited.get() > 0 && asked.get() > 3
+        };
+        let result = Engine::default().range(&source, &expr, range, &stop);
+        assert!(matches!(result, Err(EvalError::Stopped)), "{query}");
+        assert_eq!(asked.get(), 4, "{query}: it went on after it was told to stop");
+    }
+}
+
+#[test]
+fn what_a_series_takes_is_counted_and_not_what_it_has() {
+    // One sample in 1,000 steps takes as much memory as 1,000.
+    let source = Many { series: 40, visited: Cell::new(0) };
+    let range = RangeArgs { start: UnixMs(3_600_000), end: UnixMs(103_600_000), step_ms: 100_000 };
+    let expr = promql::parse("topk(100, many)").expect("a good expression");
+    for (samples_max, is_enough) in [(41_000, true), (39_000, false)] {
+        let engine = Engine { limits: Limits { samples_max, ..Limits::default() }, ..Engine::default() };
+        let result = engine.range(&source, &expr, range, &|| false);
+        assert_eq!(result.is_ok(), is_enough, "{samples_max}: {:?}", result.err());
+    }
+}

@@ -5,166 +5,92 @@
 //! count_values`) collect first.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use model::{Labels, ResetHint, labels::NAME};
+use model::Labels;
+use model::labels::{NAME, push_packed};
 
-use super::window::{Kahan, Mean, quantile_of};
+use super::fold::Fold;
+use super::window::quantile_of;
 use super::{Cx, Sink, text_of};
 use crate::ast::*;
 use crate::error::EvalError;
-use crate::hist::Sum;
 use crate::print::{go_float, quote_bytes};
 use crate::value::{Grid, Point, Series};
 
 /// Series, and for each group's labels which of them belong to it.
 type Grouped = (Vec<Series>, Vec<(Labels, Vec<usize>)>);
 
-/// The state of one group at one step.
-#[derive(Clone, Default)]
-struct Fold {
-    floats: u32,
-    value: f64,
-    /// Sum and mean; for deviations `value` is the sum of squares.
-    mean: Mean,
-    sum: Kahan,
-    hists: u32,
-    hist: Option<Box<Sum>>,
-    /// Whether histograms were found that do not go together.
-    broken: bool,
-    resets: u8,
+/// How many samples a step of a group counts for against the limit.
+const FOLD_SAMPLES: usize = 3;
+
+/// Finds the group a series belongs to, without an allocation for groups that are known.
+struct Groups<'a> {
+    aggregate: &'a Aggregate,
+    index: HashMap<Box<[u8]>, usize>,
+    /// The groups' labels, in the order in which the groups were found.
+    labels: Vec<Labels>,
+    key: Vec<u8>,
 }
 
-struct Group {
-    labels: Labels,
-    drop_name: bool,
-    folds: Vec<Fold>,
-}
+impl<'a> Groups<'a> {
+    fn new(aggregate: &'a Aggregate) -> Groups<'a> {
+        Groups { aggregate, index: HashMap::new(), labels: Vec::new(), key: Vec::new() }
+    }
 
-/// Returns the labels a series is grouped by.
-fn group_labels(aggregate: &Aggregate, labels: &Labels) -> Labels {
-    let named = |name: &str| aggregate.grouping.iter().any(|label| label == name);
-    match aggregate.without {
-        true => labels.filter(|name| name != NAME && !named(name)),
-        false => labels.filter(named),
+    /// Returns the number of the group: that of a known one, or the next.
+    fn of(&mut self, labels: &Labels) -> usize {
+        let Aggregate { grouping, without, .. } = self.aggregate;
+        self.key.clear();
+        if *without || !grouping.is_empty() {
+            let named = |name: &str| grouping.iter().any(|label| label == name);
+            for (name, value) in labels.iter() {
+                if if *without { name != NAME && !named(name) } else { named(name) } {
+                    push_packed(&mut self.key, name, value);
+                }
+            }
+        }
+        if let Some(at) = self.index.get(self.key.as_slice()) {
+            return *at;
+        }
+        self.index.insert(self.key.as_slice().into(), self.labels.len());
+        self.labels.push(Labels::from_packed(&self.key).unwrap_or_default());
+        self.labels.len() - 1
     }
 }
 
 impl Cx<'_> {
-    pub(super) fn aggregate(
-        &self,
-        span: Span,
-        aggregate: &Aggregate,
-        grid: &Grid,
-        sink: &mut Sink<'_>,
-    ) -> Result<(), EvalError> {
+    pub(super) fn aggregate(&self, aggregate: &Aggregate, grid: &Grid, sink: &mut Sink<'_>) -> Result<(), EvalError> {
         use AggregateOp::*;
         match aggregate.op {
             Topk | Bottomk | Limitk | LimitRatio => self.choose(aggregate, grid, sink),
             CountValues => self.count_values(aggregate, grid, sink),
             Quantile => self.quantile(aggregate, grid, sink),
-            _ => self.fold(span, aggregate, grid, sink),
+            _ => self.fold(aggregate, grid, sink),
         }
     }
 
-    fn fold(&self, _: Span, aggregate: &Aggregate, grid: &Grid, sink: &mut Sink<'_>) -> Result<(), EvalError> {
+    fn fold(&self, aggregate: &Aggregate, grid: &Grid, sink: &mut Sink<'_>) -> Result<(), EvalError> {
         let span = aggregate.expr.span;
-        let mut index: HashMap<Labels, usize> = HashMap::new();
-        let mut groups: Vec<Group> = Vec::new();
+        let mut groups = Groups::new(aggregate);
+        let mut folds: Vec<(bool, Fold)> = Vec::new();
         self.each(&aggregate.expr, grid, &mut |series| {
-            let labels = group_labels(aggregate, &series.labels);
-            let at = match index.get(&labels) {
-                Some(at) => *at,
-                None => {
-                    self.hold(grid.steps)?;
-                    index.insert(labels.clone(), groups.len());
-                    let folds = vec![Fold::default(); grid.steps];
-                    groups.push(Group { labels, drop_name: series.drop_name, folds });
-                    groups.len() - 1
-                }
-            };
-            for (step, fold) in groups[at].folds.iter_mut().enumerate() {
-                if let Some(value) = series.float(step) {
-                    fold.add(aggregate.op, value);
-                } else if let Some(hist) = series.hist(step) {
-                    self.fold_hist(span, aggregate.op, fold, hist);
-                }
+            let at = groups.of(&series.labels);
+            if at == folds.len() {
+                self.hold(grid.steps * FOLD_SAMPLES)?;
+                folds.push((series.drop_name, Fold::new(aggregate.op, grid.steps)));
             }
+            folds[at].1.add(self, span, &series);
             Ok(())
         })?;
-        for group in groups {
-            self.release(grid.steps);
-            let mut series = Series::new(group.labels, group.drop_name, grid.steps);
-            for (step, fold) in group.folds.into_iter().enumerate() {
-                series.set(step, self.folded(span, aggregate.op, fold));
-            }
+        for ((drop_name, fold), labels) in folds.into_iter().zip(groups.labels) {
+            self.release(grid.steps * FOLD_SAMPLES);
+            let mut series = Series::new(labels, drop_name, grid.steps);
+            fold.finish(self, span, &mut series);
             if !series.is_empty() {
                 sink(series)?;
             }
         }
         Ok(())
-    }
-
-    fn fold_hist(&self, span: Span, op: AggregateOp, fold: &mut Fold, hist: &Arc<crate::hist::Hist>) {
-        match op {
-            AggregateOp::Count | AggregateOp::Group => fold.hists += 1,
-            AggregateOp::Sum | AggregateOp::Avg => {
-                fold.hists += 1;
-                fold.resets |= match hist.hint {
-                    ResetHint::Reset => 1,
-                    ResetHint::NotReset => 2,
-                    _ => 0,
-                };
-                match &mut fold.hist {
-                    None => fold.hist = Some(Box::new(Sum::new(hist, op == AggregateOp::Avg))),
-                    Some(sum) => match sum.add(hist) {
-                        Ok(combined) => {
-                            if combined.reconciled {
-                                self.info(span, "mismatched custom buckets were reconciled during aggregation");
-                            }
-                        }
-                        Err(_) => fold.broken = true,
-                    },
-                }
-            }
-            _ => self.info(span, &format!("ignored histogram in {} aggregation", op.as_str())),
-        }
-    }
-
-    fn folded(&self, span: Span, op: AggregateOp, fold: Fold) -> Option<Point> {
-        use AggregateOp::*;
-        if fold.floats + fold.hists == 0 {
-            return None;
-        }
-        let count = f64::from(fold.floats + fold.hists);
-        if matches!(op, Sum | Avg) && fold.hists > 0 {
-            return self.folded_hist(span, fold);
-        }
-        Some(Point::Float(match op {
-            Count => count,
-            Group => 1.0,
-            Sum if fold.sum.sum.is_infinite() => fold.sum.sum,
-            Sum => fold.sum.total(),
-            Avg => fold.mean.value(),
-            Stdvar => fold.value / f64::from(fold.floats),
-            Stddev => (fold.value / f64::from(fold.floats)).sqrt(),
-            _ => fold.value,
-        }))
-    }
-
-    fn folded_hist(&self, span: Span, fold: Fold) -> Option<Point> {
-        if fold.floats > 0 {
-            self.warn(span, "encountered a mix of histograms and floats for aggregation");
-            return None;
-        }
-        if fold.broken {
-            self.warn(span, super::rate::MIXED_SCHEMAS);
-            return None;
-        }
-        if fold.resets == 3 {
-            self.warn(span, "conflicting counter resets during histogram aggregation");
-        }
-        Some(Point::Hist(Arc::new(fold.hist?.finish())))
     }
 
     /// Evaluates the parameter; NaN is an error where `what` says what it is.
@@ -182,17 +108,16 @@ impl Cx<'_> {
     /// Collects the series by group, in the order they came.
     fn grouped(&self, aggregate: &Aggregate, grid: &Grid) -> Result<Grouped, EvalError> {
         let all = self.vector(&aggregate.expr, grid)?;
-        let mut index: HashMap<Labels, usize> = HashMap::new();
-        let mut groups: Vec<(Labels, Vec<usize>)> = Vec::new();
+        let mut groups = Groups::new(aggregate);
+        let mut members: Vec<Vec<usize>> = Vec::new();
         for (i, series) in all.iter().enumerate() {
-            let labels = group_labels(aggregate, &series.labels);
-            let at = *index.entry(labels.clone()).or_insert_with(|| {
-                groups.push((labels, Vec::new()));
-                groups.len() - 1
-            });
-            groups[at].1.push(i);
+            let at = groups.of(&series.labels);
+            if at == members.len() {
+                members.push(Vec::new());
+            }
+            members[at].push(i);
         }
-        Ok((all, groups))
+        Ok((all, groups.labels.into_iter().zip(members).collect()))
     }
 
     /// `topk`, `bottomk`, `limitk`, `limit_ratio`: some of the series, as they are.
@@ -200,29 +125,32 @@ impl Cx<'_> {
         let is_ratio = aggregate.op == AggregateOp::LimitRatio;
         let params = self.parameter(aggregate, grid, Some(if is_ratio { "Ratio" } else { "Parameter" }))?;
         self.check_parameters(aggregate, &params)?;
-        let (all, groups) = self.grouped(aggregate, grid)?;
-        let mut out: Vec<Series> =
-            all.iter().map(|series| Series::new(series.labels.clone(), series.drop_name, grid.steps)).collect();
+        let (mut all, groups) = self.grouped(aggregate, grid)?;
+        self.drop_vector(&all);
         let mut order: Vec<usize> = Vec::new();
         let mut chosen = Vec::new();
+        let mut kept = vec![false; all.len()];
         for (_, members) in &groups {
             for (step, param) in params.iter().enumerate() {
+                self.pass_by(members.len())?;
                 self.choose_step(aggregate, &all, members, step, *param, &mut chosen);
-                for at in &chosen {
-                    out[*at].set(step, all[*at].get(step));
+                chosen.iter().for_each(|at| kept[*at] = true);
+                for at in members {
+                    if !std::mem::take(&mut kept[*at]) {
+                        all[*at].set(step, None);
+                    }
                 }
                 if grid.steps == 1 {
                     order.extend(&chosen);
                 }
             }
         }
-        self.drop_vector(&all);
         if grid.steps > 1 {
-            return out.into_iter().filter(|series| !series.is_empty()).try_for_each(sink);
+            return all.into_iter().filter(|series| !series.is_empty()).try_for_each(sink);
         }
         order
             .into_iter()
-            .try_for_each(|at| sink(std::mem::replace(&mut out[at], Series::new(Labels::empty(), false, 0))))
+            .try_for_each(|at| sink(std::mem::replace(&mut all[at], Series::new(Labels::empty(), false, 0))))
     }
 
     fn check_parameters(&self, aggregate: &Aggregate, params: &[f64]) -> Result<(), EvalError> {
@@ -295,6 +223,7 @@ impl Cx<'_> {
             let drop_name = all[members[0]].drop_name;
             let mut series = Series::new(labels, drop_name, grid.steps);
             for (step, q) in params.iter().enumerate() {
+                self.pass_by(members.len())?;
                 values.clear();
                 values.extend(members.iter().filter_map(|at| all[*at].float(step)));
                 if members.iter().any(|at| all[*at].hist(step).is_some()) {
@@ -318,10 +247,12 @@ impl Cx<'_> {
             Ok(label) if !label.is_empty() => label,
             _ => return Err(EvalError::new(format!("invalid label name {}", quote_bytes(param)))),
         };
+        let mut groups = Groups::new(aggregate);
         let mut index: HashMap<Labels, usize> = HashMap::new();
         let mut out: Vec<Series> = Vec::new();
         self.each(&aggregate.expr, grid, &mut |series| {
-            let labels = group_labels(aggregate, &series.labels);
+            let group = groups.of(&series.labels);
+            let labels = groups.labels[group].clone();
             for step in 0..grid.steps {
                 let Some(point) = series.get(step) else { continue };
                 let labels = labels.with(label, &value_text(&point));
@@ -368,26 +299,4 @@ fn fnv(bytes: &[u8]) -> u64 {
     hash ^= hash >> 33;
     hash = hash.wrapping_mul(0xff51_afd7_ed55_8ccd);
     hash ^ (hash >> 33)
-}
-
-impl Fold {
-    fn add(&mut self, op: AggregateOp, value: f64) {
-        use AggregateOp::*;
-        self.floats += 1;
-        let first = self.floats == 1;
-        match op {
-            Sum if first => self.sum.sum = value,
-            Sum => self.sum.add(value),
-            Avg => self.mean.add(value),
-            Max if first || value > self.value || self.value.is_nan() => self.value = value,
-            Min if first || value < self.value || self.value.is_nan() => self.value = value,
-            Stddev | Stdvar => {
-                // Welford; `sum.sum` is the mean so far.
-                let delta = value - self.sum.sum;
-                self.sum.sum += delta / f64::from(self.floats);
-                self.value += delta * (value - self.sum.sum);
-            }
-            _ => {}
-        }
-    }
 }

@@ -113,17 +113,23 @@ impl Cx<'_> {
             if wants_counter && !samples.at.is_empty() {
                 self.check_counter(arg.span, metric);
             }
+            if wants_counter {
+                samples.find_drops();
+            }
             let mut out = Series::new(labels.clone(), drop, grid.steps);
             let mut at_step = Vec::with_capacity(params.len());
             let mut evaluate = |step: usize, window: &Window<'_>| {
+                if params.is_empty() {
+                    return body(window);
+                }
                 at_step.clear();
                 at_step.extend(params.iter().map(|values| values[step]));
                 body(&Window { params: &at_step, param_span, ..*window })
             };
             if reach.extension == Extension::None {
-                self.windows(samples, reach, grid, &mut evaluate, metric, arg.span, &mut out);
+                self.windows(samples, reach, grid, &mut evaluate, metric, arg.span, &mut out)?;
             } else {
-                self.extended(name, samples, reach, grid, metric, arg.span, &mut out);
+                self.extended(name, samples, reach, grid, metric, arg.span, &mut out)?;
             }
             if out.is_empty() {
                 return Ok(());
@@ -235,8 +241,7 @@ impl Cx<'_> {
                 present[step] = true;
                 None
             };
-            self.windows(samples, reach, grid, &mut seen, labels.name(), arg.span, &mut probe);
-            Ok(())
+            self.windows(samples, reach, grid, &mut seen, labels.name(), arg.span, &mut probe)
         })?;
         self.absence(arg, &present, sink)
     }

@@ -29,7 +29,7 @@ impl Cx<'_> {
         name: &str,
         span: Span,
         out: &mut Series,
-    ) {
+    ) -> Result<(), EvalError> {
         let smoothed = reach.extension == Extension::Smoothed;
         let after = if smoothed { self.lookback_ms } else { 0 };
         let wide = Reach { range: reach.range + self.lookback_ms + after, offset: reach.offset - after, ..*reach };
@@ -44,7 +44,7 @@ impl Cx<'_> {
                 _ => resets(&anchored(&window)?),
             }
         };
-        self.windows(samples, &wide, grid, &mut body, name, span, out);
+        self.windows(samples, &wide, grid, &mut body, name, span, out)
     }
 
     /// `smoothed` on an instant selector: between two samples, the line through them.

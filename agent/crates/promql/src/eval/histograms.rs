@@ -189,7 +189,7 @@ impl Cx<'_> {
 
     fn give_back(&self, family: &Family) {
         for series in family.classic.iter().map(|(_, series)| series).chain(&family.native) {
-            self.release(series.len());
+            self.release(series.weight());
             self.series.set(self.series.get().saturating_sub(1));
         }
     }

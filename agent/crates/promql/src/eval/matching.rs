@@ -46,32 +46,34 @@ fn groups<'a>(matching: &Matching, many: &'a [Series], one: &'a [Series]) -> Vec
 }
 
 /// Result series by their labels.
-struct Results {
+struct Results<'a, 'c> {
+    cx: &'a Cx<'c>,
     index: HashMap<Labels, usize>,
     all: Vec<Series>,
     steps: usize,
 }
 
-impl Results {
-    fn new(steps: usize) -> Results {
-        Results { index: HashMap::new(), all: Vec::new(), steps }
+impl<'a, 'c> Results<'a, 'c> {
+    fn new(cx: &'a Cx<'c>, steps: usize) -> Results<'a, 'c> {
+        Results { cx, index: HashMap::new(), all: Vec::new(), steps }
     }
 
-    fn slot(&mut self, labels: &Labels, drop_name: bool) -> usize {
-        match self.index.get(labels) {
-            Some(at) => *at,
-            None => {
-                self.all.push(Series::new(labels.clone(), drop_name, self.steps));
-                self.index.insert(labels.clone(), self.all.len() - 1);
-                self.all.len() - 1
-            }
+    fn slot(&mut self, labels: &Labels, drop_name: bool) -> Result<usize, EvalError> {
+        if let Some(at) = self.index.get(labels) {
+            return Ok(*at);
         }
+        self.cx.hold_answer(self.steps)?;
+        self.all.push(Series::new(labels.clone(), drop_name, self.steps));
+        self.index.insert(labels.clone(), self.all.len() - 1);
+        Ok(self.all.len() - 1)
     }
 
-    fn finish(mut self, cx: &Cx<'_>) -> Result<Vec<Series>, EvalError> {
+    fn finish(mut self) -> Result<Vec<Series>, EvalError> {
+        self.cx.release(self.all.len() * self.steps);
+        self.cx.series.set(self.cx.series.get().saturating_sub(self.all.len() as u64));
         self.all.retain(|series| !series.is_empty());
         for series in &self.all {
-            cx.hold_series(series)?;
+            self.cx.hold_series(series)?;
         }
         Ok(self.all)
     }
@@ -87,12 +89,13 @@ impl Cx<'_> {
         grid: &Grid,
     ) -> Result<Vec<Series>, EvalError> {
         let Some(matching) = &binary.matching else { return Err(EvalError::new("set operators want vectors")) };
-        let mut out = Results::new(grid.steps);
+        let mut out = Results::new(self, grid.steps);
         let groups = groups(matching, left, right);
         let keys: HashMap<&Labels, usize> = groups.iter().enumerate().map(|(i, (key, _))| (key, i)).collect();
         let any = |side: &[&Series], step: usize| side.iter().any(|series| series.has(step));
         let mut copy = |series: &Series, keep: &dyn Fn(usize) -> bool| -> Result<(), EvalError> {
-            let at = out.slot(&series.labels, series.drop_name);
+            self.pass_by(grid.steps)?;
+            let at = out.slot(&series.labels, series.drop_name)?;
             for step in (0..grid.steps).filter(|step| series.has(*step) && keep(*step)) {
                 if out.all[at].has(step) {
                     return Err(EvalError::new(SAME_LABELS));
@@ -115,7 +118,7 @@ impl Cx<'_> {
                 copy(series, &|step| !any(many, step))?;
             }
         }
-        out.finish(self)
+        out.finish()
     }
 
     /// Arithmetic and comparison.
@@ -138,15 +141,19 @@ impl Cx<'_> {
         };
         let filled = fill_many.is_some() || fill_one.is_some();
         let (any_many, any_one) = (present(many), present(one));
-        let mut out = Results::new(grid.steps);
+        let mut out = Results::new(self, grid.steps);
+        let mut state = State::default();
         for (key, group) in groups(matching, many, one) {
+            state.slots.clear();
+            state.group += 1;
             for step in 0..grid.steps {
+                self.pass_by(group.many.len() + group.one.len())?;
                 if filled || (any_many[step] && any_one[step]) {
-                    join.step(&key, &group, step, &mut out)?;
+                    join.step(&key, &group, step, &mut out, &mut state)?;
                 }
             }
         }
-        out.finish(self)
+        out.finish()
     }
 }
 
@@ -161,66 +168,110 @@ struct Join<'a, 'c> {
     fill_one: Option<f64>,
 }
 
+/// What is remembered from step to step of a group.
+#[derive(Default)]
+struct State {
+    /// For each series of the many side: its partner and the result's place, which mostly stay the same.
+    slots: Vec<Option<(Partner, usize)>>,
+    /// For each result the group and step that gave it its last value.
+    taken: Vec<Option<(usize, usize)>>,
+    /// The number of the group.
+    group: usize,
+}
+
+/// A series of the one side by its number; `None` where a fill value stands in.
+type Partner = Option<usize>;
+
+/// A value with the series it is of, if it is of one.
+type Side<'s> = (Option<(usize, &'s Series)>, Point);
+
 impl Join<'_, '_> {
-    fn step(&self, key: &Labels, group: &Group<'_>, step: usize, out: &mut Results) -> Result<(), EvalError> {
-        let mut ones = group.one.iter().filter(|series| series.has(step));
-        let one = ones.next();
-        if let (Some(first), Some(second)) = (one, ones.next()) {
+    fn step(
+        &self,
+        key: &Labels,
+        group: &Group<'_>,
+        step: usize,
+        out: &mut Results<'_, '_>,
+        state: &mut State,
+    ) -> Result<(), EvalError> {
+        let mut ones = group.one.iter().enumerate().filter(|(_, series)| series.has(step));
+        let one = ones.next().map(|(i, series)| (i, *series));
+        if let (Some((_, first)), Some((_, second))) = (one, ones.next()) {
             return Err(self.duplicate(key, first, second));
         }
-        let right = one.and_then(|series| series.get(step)).or(self.fill_one.map(Point::Float));
-        let mut many = group.many.iter().filter(|series| series.has(step)).peekable();
+        let right = one.and_then(|(_, series)| series.get(step)).or(self.fill_one.map(Point::Float));
+        let mut many = group.many.iter().enumerate().filter(|(_, series)| series.has(step)).peekable();
         if many.peek().is_none() {
             // Only the one side is there: the many side may be filled in.
-            let (Some(fill), Some(one), Some(right)) = (self.fill_many, one, right) else { return Ok(()) };
-            return self.put(key, Some(&one.labels), &Point::Float(fill), &right, step, out, &mut Vec::new());
+            let (Some(fill), Some(_), Some(right)) = (self.fill_many, one, right) else { return Ok(()) };
+            return self.put(key, (None, Point::Float(fill)), &(one, right), step, out, state);
         }
         let Some(right) = right else { return Ok(()) };
-        let mut taken = Vec::new();
+        let right = (one, right);
         let is_one_to_one = self.matching.card == Cardinality::OneToOne;
-        for (i, series) in many.enumerate() {
-            if i > 0 && is_one_to_one {
+        for (n, (i, series)) in many.enumerate() {
+            if n > 0 && is_one_to_one {
                 let text =
                     "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)";
                 return Err(EvalError::new(text));
             }
             let Some(left) = series.get(step) else { continue };
-            let one = one.map(|one| &one.labels);
-            self.put(&series.labels, one, &left, &right, step, out, &mut taken)?;
+            self.put(key, (Some((i, *series)), left), &right, step, out, state)?;
         }
         Ok(())
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn put(
         &self,
-        many: &Labels,
-        one: Option<&Labels>,
-        left: &Point,
-        right: &Point,
+        key: &Labels,
+        (many, left): Side<'_>,
+        (one, right): &Side<'_>,
         step: usize,
-        out: &mut Results,
-        taken: &mut Vec<usize>,
+        out: &mut Results<'_, '_>,
+        state: &mut State,
     ) -> Result<(), EvalError> {
         let op = self.binary.op;
-        let (a, b) = if self.swapped { (right, left) } else { (left, right) };
+        let (a, b) = if self.swapped { (right, &left) } else { (&left, right) };
         let (result, known) = self.cx.element(self.span, op, a, b);
         let result = match (op.is_comparison(), self.binary.bool_modifier) {
             (true, true) if known => Some(Point::Float(f64::from(u8::from(result.is_some())))),
             _ => result,
         };
         let Some(result) = result else { return Ok(()) };
-        let labels = self.labels(many, one);
-        let at = out.slot(&labels, self.binary.bool_modifier);
-        if taken.contains(&at) {
+        let at = self.slot(key, many, *one, out, state)?;
+        state.taken.resize(state.taken.len().max(at + 1), None);
+        if state.taken[at] == Some((state.group, step)) {
             return Err(EvalError::new("multiple matches for labels: grouping labels must ensure unique matches"));
         }
-        taken.push(at);
+        state.taken[at] = Some((state.group, step));
         if out.all[at].has(step) {
             return Err(EvalError::new(SAME_LABELS));
         }
         out.all[at].set(step, Some(result));
         Ok(())
+    }
+
+    /// Returns the place of a pair's result.
+    fn slot(
+        &self,
+        key: &Labels,
+        many: Option<(usize, &Series)>,
+        one: Option<(usize, &Series)>,
+        out: &mut Results<'_, '_>,
+        state: &mut State,
+    ) -> Result<usize, EvalError> {
+        let partner = one.map(|(i, _)| i);
+        let known = many.and_then(|(i, _)| *state.slots.get(i)?);
+        if let Some((_, at)) = known.filter(|(before, _)| *before == partner) {
+            return Ok(at);
+        }
+        let labels = self.labels(many.map_or(key, |(_, series)| &series.labels), one.map(|(_, series)| &series.labels));
+        let at = out.slot(&labels, self.binary.bool_modifier)?;
+        if let Some((i, _)) = many {
+            state.slots.resize(state.slots.len().max(i + 1), None);
+            state.slots[i] = Some((partner, at));
+        }
+        Ok(at)
     }
 
     /// Returns what the result of a pair is called.

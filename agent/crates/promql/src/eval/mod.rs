@@ -8,7 +8,9 @@
 mod aggregate;
 mod binary;
 mod call;
+mod cursor;
 mod extended;
+mod fold;
 mod histograms;
 mod info;
 mod labels;
@@ -33,6 +35,9 @@ use crate::value::{Grid, Series, Val};
 
 pub(crate) const SAME_LABELS: &str = "vector cannot contain metrics with the same labelset";
 
+/// After how many samples looked at the caller is asked whether to stop.
+const PASSED_SAMPLES_MAX: usize = 20_000;
+
 /// What every node may ask: the data, the query's range, the limits.
 pub(crate) struct Cx<'a> {
     pub source: &'a dyn Querier,
@@ -52,6 +57,8 @@ pub(crate) struct Cx<'a> {
     pub dropped_metadata: Cell<bool>,
     pub held: Cell<u64>,
     pub series: Cell<u64>,
+    /// Samples looked at since the caller was last asked whether to stop.
+    pub passed: Cell<usize>,
     pub stop: &'a dyn Fn() -> bool,
 }
 
@@ -66,6 +73,20 @@ impl Cx<'_> {
         if held > self.limits.samples_max {
             return Err(EvalError::TooManySamples { samples_max: self.limits.samples_max });
         }
+        self.ask_to_stop()
+    }
+
+    /// Counts samples that are only looked at, so that a long walk is stopped as well.
+    #[inline]
+    pub fn pass_by(&self, samples: usize) -> Result<(), EvalError> {
+        let passed = self.passed.get().saturating_add(samples);
+        self.passed.set(passed);
+        if passed < PASSED_SAMPLES_MAX { Ok(()) } else { self.ask_to_stop() }
+    }
+
+    #[cold]
+    fn ask_to_stop(&self) -> Result<(), EvalError> {
+        self.passed.set(0);
         if (self.stop)() { Err(EvalError::Stopped) } else { Ok(()) }
     }
 
@@ -74,13 +95,18 @@ impl Cx<'_> {
         self.held.set(self.held.get().saturating_sub(samples as u64));
     }
 
-    /// Counts a series that is held.
-    fn hold_series(&self, series: &Series) -> Result<(), EvalError> {
+    /// Counts a series that becomes part of the answer.
+    pub fn hold_answer(&self, samples: usize) -> Result<(), EvalError> {
         self.series.set(self.series.get() + 1);
         if self.series.get() > self.limits.series_max {
             return Err(EvalError::TooManySeries { series_max: self.limits.series_max });
         }
-        self.hold(series.len())
+        self.hold(samples)
+    }
+
+    /// Counts a series that is held.
+    fn hold_series(&self, series: &Series) -> Result<(), EvalError> {
+        self.hold_answer(series.weight())
     }
 
     pub fn warn(&self, span: Span, text: &str) {
@@ -140,7 +166,7 @@ impl Cx<'_> {
     /// Passes on what was held.
     pub fn pass_on(&self, all: Vec<Series>, sink: &mut Sink<'_>) -> Result<(), EvalError> {
         for series in all {
-            self.release(series.len());
+            self.release(series.weight());
             self.series.set(self.series.get().saturating_sub(1));
             sink(series)?;
         }
@@ -150,7 +176,7 @@ impl Cx<'_> {
     /// Gives back what `vector` held.
     pub fn drop_vector(&self, all: &[Series]) {
         for series in all {
-            self.release(series.len());
+            self.release(series.weight());
         }
         self.series.set(self.series.get().saturating_sub(all.len() as u64));
     }
@@ -165,7 +191,7 @@ impl Cx<'_> {
             ExprKind::Vector(selector) => self.select(expr.span, selector, grid, sink),
             ExprKind::Unary { negate, expr } => self.unary(*negate, expr, grid, sink),
             ExprKind::Call(call) => self.call(expr.span, call, grid, sink),
-            ExprKind::Aggregate(aggregate) => self.aggregate(expr.span, aggregate, grid, sink),
+            ExprKind::Aggregate(aggregate) => self.aggregate(aggregate, grid, sink),
             ExprKind::Binary(binary) if streams(binary) => self.stream_with_scalar(expr.span, binary, grid, sink),
             ExprKind::Binary(_) => match self.chain(expr, grid)? {
                 Val::Vector(all) => self.pass_on(all, sink),
@@ -305,7 +331,7 @@ impl<'a, 'c> Unique<'a, 'c> {
     pub fn finish(mut self, sink: &mut Sink<'_>) -> Result<(), EvalError> {
         for labels in &self.order {
             if let Some(series) = self.seen.remove(labels) {
-                self.cx.release(series.len());
+                self.cx.release(series.weight());
                 self.cx.series.set(self.cx.series.get().saturating_sub(1));
                 sink(series)?;
             }

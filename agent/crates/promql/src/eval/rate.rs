@@ -57,11 +57,8 @@ pub(super) fn extrapolated(window: &Window<'_>, is_counter: bool, is_rate: bool)
         spread.float = last - first;
         spread.first = first;
         if is_counter {
-            for (i, pair) in window.floats.windows(2).enumerate() {
-                if pair[1] < pair[0] || (!starts.is_empty() && is_restarted(starts[i + 1], at[i + 1], starts[i], at[i]))
-                {
-                    spread.float += pair[0];
-                }
+            for drop in window.drops {
+                spread.float += window.floats[drop - 1 - window.before];
             }
             if began.is_some() {
                 spread.float += first;

@@ -4,10 +4,15 @@
 //! or marks the end of the series. A range is open on the left. All steps of one series are found in one walk, because
 //! both ends of the window only move forward.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
-use model::{Labels, Matcher, ResetHint, SelectError, SeriesSamples, TimeRange, UnixMs, Value, is_stale_nan};
+use model::{
+    Labels, Matcher, ResetHint, SelectError, SeriesSamples, TimeRange, UnixMs, Value, is_stale_nan, stale_nan,
+};
 
+use super::cursor::Cursor;
+use super::rate::is_restarted;
 use super::window::Window;
 use super::{Cx, Sink};
 use crate::ast::*;
@@ -24,9 +29,20 @@ pub(crate) struct Samples {
     pub hist_at: Vec<UnixMs>,
     pub hists: Vec<Arc<Hist>>,
     pub hist_starts: Vec<Option<UnixMs>>,
+    /// The indices of floats at which a counter began again; found only where it is asked for.
+    pub drops: Vec<usize>,
 }
 
 impl Samples {
+    /// Finds where a counter began again: its value fell, or its start timestamp says so.
+    pub fn find_drops(&mut self) {
+        let fell = |i: &usize| self.floats[*i] < self.floats[i - 1];
+        let restarted = |i: &usize| {
+            !self.starts.is_empty() && is_restarted(self.starts[*i], self.at[*i], self.starts[i - 1], self.at[i - 1])
+        };
+        self.drops.extend((1..self.floats.len()).filter(|i| fell(i) || restarted(i)));
+    }
+
     fn clear(&mut self) {
         self.at.clear();
         self.floats.clear();
@@ -34,10 +50,17 @@ impl Samples {
         self.hist_at.clear();
         self.hists.clear();
         self.hist_starts.clear();
+        self.drops.clear();
     }
 
     fn fill(&mut self, lent: &SeriesSamples<'_>, find_resets: bool) {
         self.clear();
+        if lent.histograms.is_empty() && lent.starts.is_empty() && !lent.floats.iter().any(|value| is_stale_nan(*value))
+        {
+            self.at.extend_from_slice(lent.at);
+            self.floats.extend_from_slice(lent.floats);
+            return;
+        }
         let start = |i: usize| lent.starts.get(i).copied().flatten();
         let has_starts = !lent.starts.is_empty();
         let mut hists = lent.histograms.iter().peekable();
@@ -106,6 +129,13 @@ pub(crate) struct Reach {
 }
 
 impl Reach {
+    /// Returns the index of the newest sample that counts at a time, for times that ascend.
+    #[inline]
+    fn newest(&self, at: &[UnixMs], behind: &mut Cursor, to: i64) -> Option<usize> {
+        let newest = behind.advance(at, to).checked_sub(1)?;
+        (at[newest].0 > to.saturating_sub(self.range)).then_some(newest)
+    }
+
     /// Returns the end of the range at a step.
     pub fn to(&self, grid: &Grid, step: usize) -> i64 {
         self.pinned.unwrap_or_else(|| grid.at(step)).saturating_sub(self.offset)
@@ -113,7 +143,7 @@ impl Reach {
 }
 
 /// Is handed the series of a range: labels, whether the name is to be dropped, the samples, and where the range lies.
-pub(crate) type RangeSink<'s> = dyn FnMut(&Labels, bool, &Samples, &Reach) -> Result<(), EvalError> + 's;
+pub(crate) type RangeSink<'s> = dyn FnMut(&Labels, bool, &mut Samples, &Reach) -> Result<(), EvalError> + 's;
 
 /// Is handed a series' labels, its samples, and for every step the index of the sample that counts.
 pub(crate) type WalkVisitor<'v> =
@@ -200,26 +230,26 @@ impl Cx<'_> {
         }
     }
 
+    /// Returns where an instant selector looks at each step, and all it may look at.
+    fn instant_reach(&self, selector: &VectorSelector, grid: &Grid) -> Result<(Reach, TimeRange), EvalError> {
+        let offset = self.length(&selector.offset)?;
+        let pinned = self.pinned(selector.at);
+        let reach = Reach { range: self.lookback_ms, offset, pinned, extension: Extension::None };
+        let (first, last) = (reach.to(grid, 0), reach.to(grid, grid.steps - 1));
+        let start = UnixMs(first.saturating_sub(self.lookback_ms).saturating_add(1));
+        Ok((reach, TimeRange { start, end: UnixMs(last) }))
+    }
+
     /// Walks the series of an instant selector: for every step the index of the sample that counts.
     pub fn walk(&self, selector: &VectorSelector, grid: &Grid, visit: &mut WalkVisitor<'_>) -> Result<(), EvalError> {
-        let offset = self.length(&selector.offset)?;
-        let reach =
-            Reach { range: self.lookback_ms, offset, pinned: self.pinned(selector.at), extension: Extension::None };
-        let (first, last) = (reach.to(grid, 0), reach.to(grid, grid.steps - 1));
-        let range =
-            TimeRange { start: UnixMs(first.saturating_sub(self.lookback_ms).saturating_add(1)), end: UnixMs(last) };
+        let (reach, range) = self.instant_reach(selector, grid)?;
         let mut picked: Vec<Option<usize>> = Vec::with_capacity(grid.steps);
         self.read(&selector.matchers, range, &mut |labels, samples| {
             picked.clear();
-            let (mut behind, mut hist) = (0, 0);
+            let (mut behind, mut hist) = (Cursor::default(), 0);
             let mut any = false;
             for step in 0..grid.steps {
-                let to = reach.to(grid, step);
-                while samples.at.get(behind).is_some_and(|at| at.0 <= to) {
-                    behind += 1;
-                }
-                let found = behind.checked_sub(1).filter(|at| samples.at[*at].0 > to.saturating_sub(self.lookback_ms));
-                let found = found.filter(|at| {
+                let found = reach.newest(samples.at, &mut behind, reach.to(grid, step)).filter(|at| {
                     while samples.histograms.get(hist).is_some_and(|(index, _)| index < at) {
                         hist += 1;
                     }
@@ -246,24 +276,43 @@ impl Cx<'_> {
         if selector.extension != Extension::None {
             return self.select_smoothed(span, selector, grid, sink);
         }
-        self.walk(selector, grid, &mut |labels, samples, picked| {
-            let mut series = Series::new(labels.clone(), false, grid.steps);
-            let mut last: Option<(usize, Point)> = None;
-            for (step, at) in picked.iter().enumerate() {
-                let Some(at) = *at else { continue };
-                if samples.histograms.is_empty() {
-                    series.floats[step] = samples.floats[at];
-                    continue;
-                }
-                if last.as_ref().is_none_or(|(index, _)| *index != at) {
-                    last = Some((at, self.sample_at(samples, at)));
-                }
-                series.set(step, last.as_ref().map(|(_, point)| point.clone()));
+        let (reach, range) = self.instant_reach(selector, grid)?;
+        self.read(&selector.matchers, range, &mut |labels, samples| {
+            self.pass_by(grid.steps)?;
+            let mut series = Series::new(labels.clone(), false, 0);
+            let mut behind = Cursor::default();
+            // A staleness marker is stored as it is kept between nodes: as no sample.
+            series.floats.extend((0..grid.steps).map(|step| {
+                let found = reach.newest(samples.at, &mut behind, reach.to(grid, step));
+                found.map_or_else(stale_nan, |at| samples.floats[at])
+            }));
+            if !samples.histograms.is_empty() {
+                self.put_hists(&samples, &reach, grid, &mut series);
             }
-            self.hold(series.floats.len())?;
-            self.release(series.floats.len());
-            sink(series)
+            if series.is_empty() { Ok(()) } else { sink(series) }
         })
+    }
+
+    /// Puts the histograms that count into a series whose floats are there.
+    fn put_hists(&self, samples: &SeriesSamples<'_>, reach: &Reach, grid: &Grid, series: &mut Series) {
+        let (mut behind, mut hist) = (Cursor::default(), 0);
+        let mut last: Option<(usize, Point)> = None;
+        for step in 0..grid.steps {
+            let Some(at) = reach.newest(samples.at, &mut behind, reach.to(grid, step)) else { continue };
+            while samples.histograms.get(hist).is_some_and(|(index, _)| *index < at) {
+                hist += 1;
+            }
+            match samples.histograms.get(hist) {
+                Some((index, value)) if *index == at => {
+                    if last.as_ref().is_none_or(|(before, _)| *before != at) {
+                        last = Some((at, self.sample_at(samples, at)));
+                    }
+                    let point = last.as_ref().map(|(_, point)| point.clone());
+                    series.set(step, point.filter(|_| !value.is_stale()));
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Reads the series of a range: a matrix selector or a subquery.
@@ -289,7 +338,7 @@ impl Cx<'_> {
                 let range = TimeRange { start: UnixMs(from.saturating_add(1)), end: UnixMs(to) };
                 self.read(&selector.matchers, range, &mut |labels, lent| {
                     samples.fill(&lent, self.only_sums.get());
-                    self.lend(labels, false, &samples, &reach, sink)
+                    self.lend(labels, false, &mut samples, &reach, sink)
                 })
             }
             ExprKind::Subquery(subquery) => self.each_subquery(subquery, grid, &mut samples, sink),
@@ -301,7 +350,7 @@ impl Cx<'_> {
         &self,
         labels: &Labels,
         drop: bool,
-        samples: &Samples,
+        samples: &mut Samples,
         reach: &Reach,
         sink: &mut RangeSink<'_>,
     ) -> Result<(), EvalError> {
@@ -400,23 +449,35 @@ impl Cx<'_> {
         name: &str,
         span: Span,
         out: &mut Series,
-    ) {
-        let (mut from_f, mut to_f, mut from_h, mut to_h) = (0, 0, 0, 0);
+    ) -> Result<(), EvalError> {
+        let [mut from_f, mut to_f, mut from_h, mut to_h] = [Cursor::default(); 4];
+        let (mut drops_from, mut drops_to) = (0, 0);
+        let extreme = Cell::new(None);
         for step in 0..grid.steps {
             let to = reach.to(grid, step);
             let from = to.saturating_sub(reach.range);
-            advance(&samples.at, &mut from_f, from);
-            advance(&samples.at, &mut to_f, to);
-            advance(&samples.hist_at, &mut from_h, from);
-            advance(&samples.hist_at, &mut to_h, to);
+            let (from_f, to_f) = (from_f.advance(&samples.at, from), to_f.advance(&samples.at, to));
+            let (from_h, to_h) = (from_h.advance(&samples.hist_at, from), to_h.advance(&samples.hist_at, to));
+            self.pass_by(1 + to_f - from_f + to_h - from_h)?;
             if from_f == to_f && from_h == to_h {
                 continue;
+            }
+            // The first sample of a window falls from nothing.
+            while samples.drops.get(drops_from).is_some_and(|drop| *drop <= from_f) {
+                drops_from += 1;
+            }
+            drops_to = drops_to.max(drops_from);
+            while samples.drops.get(drops_to).is_some_and(|drop| *drop < to_f) {
+                drops_to += 1;
             }
             let starts = if samples.starts.is_empty() { &[][..] } else { &samples.starts[from_f..to_f] };
             let hist_starts = if samples.hist_starts.is_empty() { &[][..] } else { &samples.hist_starts[from_h..to_h] };
             let window = Window {
                 at: &samples.at[from_f..to_f],
                 floats: &samples.floats[from_f..to_f],
+                before: from_f,
+                drops: &samples.drops[drops_from..drops_to],
+                extreme: &extreme,
                 starts,
                 hist_at: &samples.hist_at[from_h..to_h],
                 hists: &samples.hists[from_h..to_h],
@@ -434,13 +495,7 @@ impl Cx<'_> {
                 out.set(step, Some(point));
             }
         }
-    }
-}
-
-/// Moves an index behind the last time that is not later than `limit`.
-fn advance(at: &[UnixMs], index: &mut usize, limit: i64) {
-    while at.get(*index).is_some_and(|at| at.0 <= limit) {
-        *index += 1;
+        Ok(())
     }
 }
 

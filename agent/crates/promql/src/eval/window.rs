@@ -4,6 +4,7 @@
 //! returns one sample or none. The numbers are Prometheus's to the bit: Kahan sums, extrapolation with its zero point,
 //! Welford's variance. Staleness, lookback and `@` are none of its business.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use model::UnixMs;
@@ -18,6 +19,13 @@ pub(crate) struct Window<'a> {
     /// Times of the floats.
     pub at: &'a [UnixMs],
     pub floats: &'a [f64],
+    /// How many floats of the series lie before the window.
+    pub before: usize,
+    /// The floats at which a counter began again, behind the first of the window, by their index in the series. Only
+    /// for functions that want a counter.
+    pub drops: &'a [usize],
+    /// What the window before this one found: the index in the series of its extreme, and of the float behind it.
+    pub extreme: &'a Cell<Option<(usize, usize)>>,
     /// Start timestamps of the floats; empty when nobody knows any.
     pub starts: &'a [Option<UnixMs>],
     /// Times of the histograms.
@@ -206,15 +214,21 @@ pub(crate) fn ts_of_last(window: &Window<'_>) -> Option<Point> {
 }
 
 /// Returns the index of the extreme by `is_beyond(new, so far)`; a NaN gives way to anything.
+///
+/// Windows of one series follow each other and mostly overlap: while the extreme of the one before is still inside,
+/// only what is new must be looked at.
 fn extreme(window: &Window<'_>, is_beyond: fn(f64, f64) -> bool) -> Option<usize> {
     let first = *window.floats.first()?;
     window.ignore_hists();
-    let (mut at, mut best) = (0, first);
-    for (i, value) in window.floats.iter().enumerate() {
+    let known = window.extreme.get().filter(|(at, end)| *at >= window.before && *end > window.before);
+    let (mut at, skip) = known.map_or((0, 0), |(at, end)| (at - window.before, end - window.before));
+    let mut best = if known.is_some() { window.floats[at] } else { first };
+    for (i, value) in window.floats.iter().enumerate().skip(skip) {
         if is_beyond(*value, best) || best.is_nan() {
             (at, best) = (i, *value);
         }
     }
+    window.extreme.set(Some((at + window.before, window.before + window.floats.len())));
     Some(at)
 }
 

@@ -76,6 +76,11 @@ impl Hist {
         }
     }
 
+    /// Returns how many floats take as much memory.
+    pub fn weight(&self) -> usize {
+        4 + self.positive.len() + self.negative.len() + self.bounds.len()
+    }
+
     /// Returns it as it is handed out.
     pub fn to_model(&self) -> Histogram {
         let spans = |buckets: &[(i32, f64)]| {
