@@ -18,8 +18,10 @@ fn check(collector: &str, files: &[(&str, &str)], family: &str, rows: &[&str], i
     }
     let on = format!("collector.{collector}");
     let directory = format!("collector.textfile.directory={}", folder.0.join("textfile").display());
-    let flags = ["collector.disable-defaults", &on, &directory, "no-collector.netdev.netlink"];
-    let spaces = vec![("/".into(), space(1, 1, 1, 1)), ("/data".into(), space(2, 2, 2, 2))];
+    let root = format!("path.rootfs={}", folder.0.display());
+    let no_netlink = ["no-collector.netdev.netlink", "no-collector.arp.netlink"];
+    let flags = ["collector.disable-defaults", &on, &directory, no_netlink[0], no_netlink[1], &root];
+    let spaces = vec![(folder.0.clone(), space(1, 1, 1, 1)), (folder.0.join("data"), space(2, 2, 2, 2))];
     let mut lane = lane_over(&folder.0, &flags, Box::new(Table { spaces }));
     let text = printed(&mut lane);
     let found: Vec<&str> = text.lines().filter(|line| line.starts_with(family)).collect();
@@ -44,6 +46,97 @@ fn good_lines_are_kept() {
     let diskstats = "8 0 sda 7 2 3 4 5 6 7 8 9 10 11\n8 1 x 1 y\n";
     let row = "node_disk_reads_completed_total{device=\"sda\"} 7";
     check("diskstats", &[("proc/diskstats", diskstats)], "node_disk_reads_completed", &[row], false);
+}
+
+#[test]
+fn the_good_files_and_lines_of_a_collector_are_kept() {
+    check(
+        "entropy",
+        &[("proc/sys/kernel/random/poolsize", "256\n")],
+        "node_entropy",
+        &["node_entropy_pool_size_bits 256"],
+        false,
+    );
+    check(
+        "filefd",
+        &[("proc/sys/fs/file-nr", "5 0 9\n")],
+        "node_filefd",
+        &["node_filefd_allocated 5", "node_filefd_maximum 9"],
+        true,
+    );
+    let softnet = "1 2 3\na 1 2 3 4 5 6 7 8\n";
+    check(
+        "softnet",
+        &[("proc/net/softnet_stat", softnet)],
+        "node_softnet_processed",
+        &["node_softnet_processed_total{cpu=\"1\"} 10"],
+        false,
+    );
+    let schedstat = "cpu0 1 2\ncpu1 1 2 3 4 5 6 7 8 9\n";
+    check(
+        "schedstat",
+        &[("proc/schedstat", schedstat)],
+        "node_schedstat_times",
+        &["node_schedstat_timeslices_total{cpu=\"1\"} 9"],
+        false,
+    );
+    let good = "some avg10=0.00 total=2000000\nfull avg10=0.00 total=1000000\n";
+    let pressure = [("proc/pressure/cpu", "x\n"), ("proc/pressure/io", "\n"), ("proc/pressure/memory", good)];
+    let rows = ["node_pressure_memory_stalled_seconds_total 1", "node_pressure_memory_waiting_seconds_total 2"];
+    check("pressure", &pressure, "node_pressure", &rows, false);
+    let netstat = "TcpExt: SyncookiesSent\nTcpExt: 1 2\nIpExt: InOctets OutOctets\nIpExt: x 4\n";
+    let snmp = "Udp: InErrors\nUdp: 7\n";
+    let rows = ["node_netstat_IpExt_OutOctets 4", "node_netstat_Udp_InErrors 7"];
+    check("netstat", &[("proc/net/netstat", netstat), ("proc/net/snmp", snmp)], "node_netstat", &rows, false);
+    let sockstat = "sockets: used 3\nTCP: inuse\nRAW: inuse 2\n";
+    let rows = ["node_sockstat_RAW_inuse 2", "node_sockstat_sockets_used 3"];
+    check("sockstat", &[("proc/net/sockstat", sockstat)], "node_sockstat", &rows, false);
+    let vmstat = "pgpgin abc\npgfault 12\n";
+    check("vmstat", &[("proc/vmstat", vmstat)], "node_vmstat", &["node_vmstat_pgfault 12"], false);
+    let arp = "IP address\n10.0.0.1 0x1\n10.0.0.2 0x1 0x2 02:00:00:00:00:01 * eth0\n";
+    check("arp", &[("proc/net/arp", arp)], "node_arp", &["node_arp_entries{device=\"eth0\"} 1"], false);
+    let socket = " 0: 00000000:0016 00000000:0000 0A 00000015:0000000a 00:00000000\n";
+    let udp = ["head\n x\n", socket].concat();
+    let rows = ["node_udp_queues{ip=\"v4\",queue=\"rx\"} 10", "node_udp_queues{ip=\"v4\",queue=\"tx\"} 21"];
+    check("udp_queues", &[("proc/net/udp", &udp)], "node_udp", &rows, false);
+    let conntrack = [
+        ("proc/sys/net/netfilter/nf_conntrack_count", "1\n"),
+        ("proc/sys/net/netfilter/nf_conntrack_max", "2\n"),
+        ("proc/net/stat/nf_conntrack", "head\n1 2 3\n1 2 3 4 5 6 7 8 9 a b c d e f 10 11\n"),
+    ];
+    check("conntrack", &conntrack, "node_nf_conntrack_stat_drop", &["node_nf_conntrack_stat_drop 11"], false);
+    let release = "NAME=\"x\nID=y\nVERSION_ID=3\n";
+    check(
+        "os",
+        &[("etc/os-release", release)],
+        "node_os_version",
+        &["node_os_version{id=\"y\",id_like=\"\",name=\"\"} 3"],
+        false,
+    );
+}
+
+#[test]
+fn devices_keep_their_good_files() {
+    let net = [
+        ("sys/class/net/a/mtu", "wide\n"),
+        ("sys/class/net/a/flags", "0x1003\n"),
+        ("sys/class/net/a/carrier", "\n"),
+        ("sys/class/net/b/mtu", "1500\n"),
+    ];
+    check("netclass", &net, "node_network_mtu", &["node_network_mtu_bytes{device=\"b\"} 1500"], false);
+    check("netclass", &net[1..], "node_network_carrier", &["node_network_carrier{device=\"a\"} 0"], true);
+    let cpu = |file: &str| format!("sys/devices/system/cpu/cpu0/cpufreq/{file}");
+    let (now, least, most) = (cpu("scaling_cur_freq"), cpu("scaling_min_freq"), cpu("scaling_max_freq"));
+    let row = "node_cpu_scaling_frequency_hertz{cpu=\"0\"} 5000";
+    check("cpufreq", &[(&now, "5\n"), (&least, "1\n")], "node_cpu_scaling_frequency_hertz", &[row], true);
+    check("cpufreq", &[(&now, "5\n"), (&most, "fast\n")], "node_cpu_scaling_frequency", &[row], false);
+    let hwmon = [
+        ("sys/class/hwmon/hwmon0/name", "chip\n"),
+        ("sys/class/hwmon/hwmon0/temp1_input", "hot\n"),
+        ("sys/class/hwmon/hwmon0/temp2_input", "5000\n"),
+    ];
+    let row = "node_hwmon_temp_celsius{chip=\"chip\",sensor=\"temp2\"} 5";
+    check("hwmon", &hwmon, "node_hwmon_temp", &[row], true);
 }
 
 #[test]

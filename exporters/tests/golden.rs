@@ -172,9 +172,11 @@ fn upstream() {
                 || family.starts_with("node_nvme_namespace_")
         };
         compared += match LIVE.contains(&info.name) {
-            // What this machine has nothing of is told by neither.
+            // The machines have different devices.
             true => {
-                let is_untold = |family: &str| is_left_out(family) || !ours.contains(&format!("# HELP {family} "));
+                let is_told = |text: &str, family: &str| text.contains(&format!("# HELP {family} "));
+                let is_untold =
+                    |family: &str| is_left_out(family) || !is_told(&ours, family) || !is_told(&golden, family);
                 check(info.name, &shape(&ours), &shape(&golden), &is_untold)
             }
             false => check(info.name, &ours, &golden, &is_left_out),

@@ -7,9 +7,11 @@
 use std::alloc::System;
 use std::time::Instant;
 
+use exporters::{COLLECTORS, Lane};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
-use crate::support::settings;
+use crate::own::{board, flags, mounts};
+use crate::support::{Folder, copy, lane_over, settings};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -52,4 +54,41 @@ fn a_warm_lane_allocates_nothing_and_takes_under_a_millisecond() {
     eprintln!("collecting {rows} rows takes {} us (median of the best round)", best / 1_000);
     assert!(rows > 100, "only {rows} rows");
     assert!(best < 1_000_000, "{best} ns");
+}
+
+/// Collectors that ask over netlink. Their fake allocates its answers, so they are asked of this machine.
+const NETLINK: [&str; 7] = ["arp", "ethtool", "netdev", "network_route", "qdisc", "tcpstat", "wifi"];
+
+/// Every collector by itself, over our own board, on which each of them has something to tell.
+#[test]
+fn no_warm_collector_allocates() {
+    let folder = Folder::new("steady");
+    copy(&board(), &folder.0);
+    // What is refused is reported each time, and a report is memory.
+    std::fs::remove_file(folder.0.join("textfile/broken.prom")).expect("a file to remove");
+    let flags = flags(&folder.0);
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let mut lane = lane_over(&folder.0, &flags, mounts(&folder.0));
+    let switches = NETLINK.map(|name| format!("collector.{name}"));
+    let mut live = exporters::lane(&settings(&switches.each_ref().map(String::as_str))).expect("good settings");
+    let loud: Vec<&str> = COLLECTORS
+        .iter()
+        .map(|info| info.name)
+        .filter(|name| !is_quiet(if NETLINK.contains(name) { &mut live } else { &mut lane }, name))
+        .collect();
+    assert_eq!(loud, [] as [&str; 0]);
+}
+
+fn is_quiet(lane: &mut Lane, name: &str) -> bool {
+    let mut ns = 0;
+    let mut clock = || {
+        ns += 1_000;
+        ns
+    };
+    (0..TRIES).any(|_| {
+        let region = Region::new(ALLOCATOR);
+        lane.collect_some(&|wanted| wanted == name, &mut clock);
+        let change = region.change();
+        change.allocations == 0 && change.reallocations == 0
+    })
 }

@@ -14,6 +14,7 @@ use model::{Batch, MetricKind, Pattern};
 
 use crate::collector::FlagInfo;
 use crate::error::CollectError;
+use crate::fields::Fields;
 use crate::host::{Host, Reader};
 use crate::number::float;
 use crate::settings::{Settings, SettingsError};
@@ -50,13 +51,17 @@ pub(super) struct Info {
     file: Reader,
     is_on: bool,
     tells_frequency: bool,
-    flags: Option<Pattern>,
-    bugs: Option<Pattern>,
+    flags: Option<(Pattern, Fields)>,
+    bugs: Option<(Pattern, Fields)>,
 }
 
 impl Info {
     pub(super) fn new(settings: &Settings) -> Result<Info, SettingsError> {
-        let (flags, bugs) = (settings.pattern(FLAGS.name, "")?, settings.pattern(BUGS.name, "")?);
+        let asked = |flag: &str| {
+            let pattern = settings.pattern(flag, "")?;
+            Ok(pattern.map(|pattern| (pattern, Fields::default())))
+        };
+        let (flags, bugs) = (asked(FLAGS.name)?, asked(BUGS.name)?);
         // The peer tells these frequencies where its cpufreq collector runs, which is the default.
         let frequency_default = !settings.switch("collector.disable-defaults", false)?;
         Ok(Info {
@@ -89,15 +94,20 @@ impl Info {
             }
         }
         let first = cpus(text).next().unwrap_or("");
-        for (key, pattern, name, label) in
-            [("flags", &self.flags, "node_cpu_flag_info", "flag"), ("bugs", &self.bugs, "node_cpu_bug_info", "bug")]
-        {
-            let Some(pattern) = pattern else { continue };
-            let help = ["The `flags` field of CPU information", "The `bugs` field of CPU information"];
-            let help = [help[usize::from(key == "bugs")], " from /proc/cpuinfo taken from the first core."].concat();
-            out.family(name, &help, MetricKind::Gauge);
-            for word in field(first, key).split_ascii_whitespace().filter(|word| pattern.is_match(word)) {
-                out.add(&[(label, word)], 1.0);
+        let flags = "The `flags` field of CPU information from /proc/cpuinfo taken from the first core.";
+        let bugs = "The `bugs` field of CPU information from /proc/cpuinfo taken from the first core.";
+        for (key, asked, name, label, help) in [
+            ("flags", &mut self.flags, "node_cpu_flag_info", "flag", flags),
+            ("bugs", &mut self.bugs, "node_cpu_bug_info", "bug", bugs),
+        ] {
+            let Some((pattern, words)) = asked else { continue };
+            out.family(name, help, MetricKind::Gauge);
+            words.start();
+            for word in field(first, key).split_ascii_whitespace() {
+                // The same words come every time, so the pattern is asked once for each.
+                if words.next("", word, || pattern.is_match(word).then(Default::default)).is_some() {
+                    out.add(&[(label, word)], 1.0);
+                }
             }
         }
         Ok(())
