@@ -11,7 +11,7 @@ use given::body::{Body, is_ordered};
 use given::memory::Memory;
 use given::shared_text;
 use model::UnixMs;
-use promql::{Engine, RangeArgs};
+use promql::{Engine, Features, RangeArgs};
 use serde_json::Value;
 use support::http::escape;
 use support::peers::Peer;
@@ -32,7 +32,7 @@ fn peers_answer(peer: &Peer, path: &str) -> Body {
 }
 
 fn our_answer(memory: &Memory, query: &str, range: Option<(i64, i64, i64)>) -> Body {
-    let expr = match promql::parse(query) {
+    let expr = match promql::parse_with(query, Features::ALL) {
         Ok(expr) => expr,
         Err(error) => return Body::of_parse_error(&error),
     };
@@ -119,4 +119,25 @@ fn real_queries_parse_and_print_as_by_prometheus() {
     }
     println!("real queries: {} parsed and printed, {different} differ", queries.len());
     assert_eq!(different, 0);
+}
+
+#[test]
+fn shares_of_series_are_those_prometheus_takes() {
+    let mut text = String::new();
+    for i in 0..400 {
+        // Short values, and some around the lengths at which Prometheus writes lengths otherwise.
+        let long = "x".repeat([0, 3, 127, 128, 253, 254, 255, 256, 300][i % 9]);
+        text += &format!("share{{n=\"{i}\",text=\"{long}\"}} 1 {AT}\n");
+    }
+    text += "# EOF\n";
+    let flags = "--enable-feature=promql-experimental-functions";
+    let Some(peer) = Peer::prometheus_with_history(&text, &[flags]) else { return };
+    let memory = Memory::read(&text);
+    for ratio in ["0", "0.01", "0.1", "0.5", "0.9", "1", "-0.1", "-0.5", "-0.99", "-1", "1.5", "-2"] {
+        let query = format!("limit_ratio({ratio}, share)");
+        let wanted = peers_answer(&peer, &format!("/api/v1/query?time={AT}&query={}", escape(&query)));
+        let found = our_answer(&memory, &query, None);
+        assert_eq!(found.differs(&wanted, 0.0, false), None, "{query}");
+        println!("{query}: {} of 400 series", found.rows.len());
+    }
 }

@@ -19,6 +19,7 @@ mod pretty;
 mod print;
 pub mod script;
 mod value;
+mod xxhash;
 
 pub use ast::*;
 pub use engine::{Engine, Limits, RangeArgs};

@@ -279,6 +279,19 @@ impl model::Querier for Nothing {
 
 #[test]
 fn what_prometheus_keeps_behind_flags_is_refused_by_name() {
+    let mut features = promql::Features::default();
+    assert!(!features.enable("promql-delayed-name-removal") && !features.enable("PROMQL-duration-expr"));
+    for (flag, text) in [
+        ("promql-experimental-functions", "limitk(1, info(a))"),
+        ("promql-duration-expr", "a[5m+1m]"),
+        ("promql-extended-range-selectors", "rate(a[5m] anchored)"),
+        ("promql-binop-fill-modifiers", "a + fill(0) b"),
+    ] {
+        assert!(promql::parse_with(text, features).is_err(), "{text} without {flag}");
+        assert!(features.enable(flag), "{flag}");
+        assert!(promql::parse_with(text, features).is_ok(), "{text} with {flag}");
+    }
+    assert_eq!(features, promql::Features::ALL);
     for (text, wanted) in [
         ("info(a)", "1:1: parse error: function \"info\" is not enabled"),
         (

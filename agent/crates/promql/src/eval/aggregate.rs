@@ -16,6 +16,7 @@ use crate::ast::*;
 use crate::error::EvalError;
 use crate::print::{go_float, quote_bytes};
 use crate::value::{Grid, Point, Series};
+use crate::xxhash::xxh64;
 
 /// Series, and for each group's labels which of them belong to it.
 type Grouped = (Vec<Series>, Vec<(Labels, Vec<usize>)>);
@@ -284,19 +285,23 @@ fn value_text(point: &Point) -> String {
     text
 }
 
-/// Returns whether a series belongs to this share of all series, by a hash of its labels.
+/// Returns whether a series belongs to this share of all series, as Prometheus has it: by a hash of its labels.
 fn in_ratio(ratio: f64, labels: &Labels) -> bool {
     let ratio = ratio.clamp(-1.0, 1.0);
-    let share = fnv(labels.packed()) as f64 / u64::MAX as f64;
-    if ratio >= 0.0 { share < ratio || ratio == 1.0 } else { share >= 1.0 + ratio }
+    let share = label_hash(labels) as f64 / u64::MAX as f64;
+    if ratio >= 0.0 { share < ratio } else { share >= 1.0 + ratio }
 }
 
-fn fnv(bytes: &[u8]) -> u64 {
-    let mut hash = bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
-    // FNV leaves the upper bits of short texts alike; these steps spread them (from MurmurHash3's end).
-    hash ^= hash >> 33;
-    hash = hash.wrapping_mul(0xff51_afd7_ed55_8ccd);
-    hash ^ (hash >> 33)
+/// The hash of a label set as Prometheus keeps one in memory: each text behind its length.
+fn label_hash(labels: &Labels) -> u64 {
+    let mut bytes = Vec::new();
+    for text in labels.iter().flat_map(|(name, value)| [name, value]) {
+        match u8::try_from(text.len()) {
+            Ok(short) if short < u8::MAX => bytes.push(short),
+            // A length of three bytes, marked by one that is no length.
+            _ => bytes.extend_from_slice(&(text.len() << 8 | 0xff).to_le_bytes()[..4]),
+        }
+        bytes.extend_from_slice(text.as_bytes());
+    }
+    xxh64(&bytes)
 }

@@ -49,6 +49,20 @@ impl Features {
         extended_range_selectors: true,
         fill_modifiers: true,
     };
+
+    /// Switches on what a name of Prometheus's `--enable-feature` stands for; returns whether it stands for a part of
+    /// the language. `promql-delayed-name-removal` does not: it is the engine's.
+    pub fn enable(&mut self, name: &str) -> bool {
+        let part = match name {
+            "promql-experimental-functions" => &mut self.experimental_functions,
+            "promql-duration-expr" => &mut self.duration_expressions,
+            "promql-extended-range-selectors" => &mut self.extended_range_selectors,
+            "promql-binop-fill-modifiers" => &mut self.fill_modifiers,
+            _ => return false,
+        };
+        *part = true;
+        true
+    }
 }
 
 /// Parses an expression and checks its types. What stands behind a feature flag in Prometheus is refused.
