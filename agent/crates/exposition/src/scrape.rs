@@ -9,9 +9,11 @@
 //!
 //! Sources: Prometheus, `model/textparse`; OpenMetrics 1.0; client_model `metrics.proto`.
 
+mod bounds;
 mod content;
 mod entry;
 mod fill;
+mod labels;
 mod lexer;
 mod nhcb;
 mod number;

@@ -4,6 +4,7 @@
 //! in which they were sent, without the metric name; the escapes are undone. What needed a change (an escape, a
 //! bound printed anew, a protobuf string) lies in a buffer that the parser clears and fills again.
 
+use super::bounds::Bounds;
 use model::{Histogram, MetricKind, UnixMs};
 
 /// One thing that a scrape says.
@@ -210,6 +211,8 @@ pub(super) struct Item {
     pub(super) exemplar_pairs: Vec<Pair>,
     pub(super) histogram: Option<Histogram>,
     pub(super) kept: String,
+    /// Printed bounds, which are not of one entry.
+    pub(super) bounds: Bounds,
 }
 
 impl Item {

@@ -12,6 +12,9 @@ use model::{Batch, Counts, Histogram, MetricKind, UnixMs};
 use super::entry::{Entry, LabelRefs};
 use super::{Format, Limits, Scrape, ScrapeError, ScrapeMemory, ScrapeOptions};
 
+/// So many labels are few.
+const LABELS_FEW: usize = 8;
+
 /// Fills batches and keeps its memory, so that scraping the same target again allocates nothing.
 #[derive(Debug, Default)]
 pub struct ScrapeFiller {
@@ -128,8 +131,22 @@ impl FamilyNow {
 
     /// Adds a row; `false` where it was over a limit.
     fn row(&self, name: &str, labels: &LabelRefs<'_>, value: f64, out: &mut Batch) -> bool {
-        let mut pairs = [("", ""); LABELS_MAX];
-        let Some(pairs) = pairs.get_mut(..labels.len()) else {
+        // Clearing room for the most labels there can be costs as much as reading a line; few series have many.
+        match labels.len() {
+            0..=LABELS_FEW => self.row_with(&mut [("", ""); LABELS_FEW], name, labels, value, out),
+            _ => self.row_with(&mut [("", ""); LABELS_MAX], name, labels, value, out),
+        }
+    }
+
+    fn row_with<'e>(
+        &self,
+        room: &mut [(&'e str, &'e str)],
+        name: &str,
+        labels: &LabelRefs<'e>,
+        value: f64,
+        out: &mut Batch,
+    ) -> bool {
+        let Some(pairs) = room.get_mut(..labels.len()) else {
             out.refuse(1);
             return false;
         };

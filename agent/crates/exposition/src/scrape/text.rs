@@ -1,18 +1,17 @@
 //! Reads Prometheus text 0.0.4 and OpenMetrics 1.0 text as Prometheus does when it scrapes.
 //!
 //! As lenient and as strict as the peer, with its error texts: the tokens come from `lexer`, the order in which they
-//! may stand is here. A text is checked for UTF-8 once; comments need not be UTF-8, all else must be.
+//! may stand is here, and `labels` ends what it begins. A text is checked for UTF-8 once; comments need not be UTF-8, all else must be.
 //! Stricter than the peer's parser where the peer refuses a scrape a step later: label names are unique, no name is
 //! empty. Different in one thing: blanks before a metric name of Prometheus text are not part of the name.
 //!
 //! Sources: Prometheus, `model/textparse/promparse.go` and `openmetricsparse.go`.
 
 use model::MetricKind;
-use model::labels::NAME;
 
-use super::entry::{ExemplarItem, Item, ItemKind, Pair, Piece};
+use super::entry::{ExemplarItem, Item, ItemKind, Piece};
 use super::lexer::{Lexer, Token};
-use super::number::{NotANumber, is_plain_bound, nan, parse_float, push_bound};
+use super::number::{NotANumber, nan, parse_float};
 use super::quote::quote;
 use super::starts::Starts;
 use super::{Limits, ScrapeOptions};
@@ -46,7 +45,7 @@ pub(super) struct TextScrape<'a> {
     pub(super) family_bytes: usize,
     pub(super) starts: Starts,
     family: Vec<u8>,
-    unit: String,
+    pub(super) unit: String,
     is_open: bool,
     /// Whether the series of start times are left out; off while looking ahead for one.
     pub(super) skip_created: bool,
@@ -425,78 +424,6 @@ impl<'a> TextScrape<'a> {
         Err(format!("invalid {what} {text}"))
     }
 
-    /// Label names are unique and not empty, and so is the metric name.
-    fn check_names(&self) -> What<()> {
-        let pairs = &self.item.pairs[..];
-        if self.item.name.start == self.item.name.end {
-            return Err("missing metric name (__name__ label)".to_owned());
-        }
-        let mut last = "";
-        for (i, (name, _)) in pairs.iter().enumerate() {
-            let name = self.str(*name);
-            if name <= last && self.is_repeated(pairs, i, name) {
-                return Err(format!("label name {} is not unique: invalid sample", quote(name.as_bytes())));
-            }
-            if name == NAME {
-                return Err(format!("label name {} is not unique: invalid sample", quote(name.as_bytes())));
-            }
-            if name.is_empty() {
-                return Err("expected a label name that is not empty".to_owned());
-            }
-            last = name;
-        }
-        Ok(())
-    }
-
-    fn is_repeated(&self, pairs: &[Pair], at: usize, name: &str) -> bool {
-        pairs[..at].iter().any(|(other, _)| self.str(*other) == name)
-    }
-
-    /// Prints the bounds of buckets and quantiles as the numbers they are.
-    fn bound_labels(&mut self) {
-        let bound = match self.kind {
-            MetricKind::Histogram => "le",
-            MetricKind::Summary => "quantile",
-            _ => return,
-        };
-        for i in 0..self.item.pairs.len() {
-            let (name, value) = self.item.pairs[i];
-            if self.str(name) != bound || is_plain_bound(self.str(value).as_bytes()) {
-                continue;
-            }
-            if let Ok(number) = parse_float(self.str(value).as_bytes()) {
-                let start = self.item.kept.len() as u32;
-                push_bound(&mut self.item.kept, number);
-                self.item.pairs[i].1 = Piece { start, end: self.item.kept.len() as u32, kept: true };
-            }
-        }
-    }
-
-    /// Adds `__type__` and `__unit__`; the labels of that name that were sent give way to them.
-    fn type_and_unit_labels(&mut self) {
-        let kind = match self.kind {
-            MetricKind::Gauge => "gauge",
-            MetricKind::Counter => "counter",
-            MetricKind::Histogram => "histogram",
-            MetricKind::GaugeHistogram => "gaugehistogram",
-            MetricKind::Summary => "summary",
-            MetricKind::Info => "info",
-            MetricKind::StateSet => "stateset",
-            MetricKind::Unknown => "",
-        };
-        let unit = std::mem::take(&mut self.unit);
-        for (name, value) in [("__type__", kind), ("__unit__", unit.as_str())] {
-            if value.is_empty() {
-                continue;
-            }
-            let found = self.item.pairs.iter().position(|(other, _)| self.str(*other) == name);
-            found.map(|at| self.item.pairs.remove(at));
-            let pair = (self.item.keep(name), self.item.keep(value));
-            self.item.pairs.push(pair);
-        }
-        self.unit = unit;
-    }
-
     /// Returns whether this is a series that says when its family began.
     pub(super) fn is_created(&self) -> bool {
         self.has_starts() && self.str(self.item.name).ends_with(CREATED)
@@ -511,52 +438,16 @@ impl<'a> TextScrape<'a> {
         super::entry::Texts { text: self.text, base: self.base, kept: &self.item.kept }.of(piece)
     }
 
-    fn piece(&self, start: usize, end: usize) -> Piece {
+    pub(super) fn piece(&self, start: usize, end: usize) -> Piece {
         Piece { start: start as u32, end: end as u32, kept: false }
     }
 
-    /// Returns the quoted token without its quotes and escapes, which must be UTF-8.
-    fn unquoted(&mut self, what: &str) -> What<Piece> {
-        if !self.is_utf8(self.lexer.at) {
-            let found = quote(self.slice(self.lexer.start + 1, self.lexer.at - 1));
-            return Err(format!("invalid UTF-8 {what}: {found}"));
-        }
-        Ok(self.inner())
-    }
-
-    fn inner(&mut self) -> Piece {
-        let (start, end) = (self.lexer.start + 1, self.lexer.at - 1);
-        if self.lexer.escaped { self.unescaped(start, end, true) } else { self.piece(start, end) }
-    }
-
-    /// Keeps the text between two offsets with its escapes undone; unknown ones stay.
-    fn unescaped(&mut self, start: usize, end: usize, quotes: bool) -> Piece {
-        let text = self.text.get(start - self.base..end - self.base).unwrap_or_default();
-        let kept = &mut self.item.kept;
-        let from = kept.len() as u32;
-        let mut rest = text;
-        while let Some(at) = rest.find('\\') {
-            let (plain, escape) = rest.split_at(at);
-            kept.push_str(plain);
-            let (put, bytes) = match escape.as_bytes().get(1) {
-                Some(b'n') => ("\n", 2),
-                Some(b'\\') => ("\\", 2),
-                Some(b'"') if quotes => ("\"", 2),
-                _ => ("\\", 1),
-            };
-            kept.push_str(put);
-            rest = &escape[bytes..];
-        }
-        kept.push_str(rest);
-        Piece { start: from, end: kept.len() as u32, kept: true }
-    }
-
     #[inline]
-    fn is_utf8(&self, end: usize) -> bool {
+    pub(super) fn is_utf8(&self, end: usize) -> bool {
         end <= self.base + self.text.len()
     }
 
-    fn slice(&self, start: usize, end: usize) -> &'a [u8] {
+    pub(super) fn slice(&self, start: usize, end: usize) -> &'a [u8] {
         let end = end.min(self.lexer.bytes.len());
         self.lexer.bytes.get(start.min(end)..end).unwrap_or_default()
     }

@@ -1,9 +1,9 @@
-//! Encodes the text form of `MetricFamily` messages that the upstream tables hold, so that they can be read.
+//! Encodes the text form of `MetricFamily` messages, as the upstream tables hold it, so that they can be read.
 //!
-//! Only what those texts use: `name: value` and `name: < ... >`, one a line or not. Field numbers are client_model's.
+//! Only what those texts and our own use: `name: value` and `name: < ... >`, one a line or not. Field numbers are client_model's.
 
 /// Returns the messages, each behind its length.
-pub(super) fn delimited<'a>(families: impl IntoIterator<Item = &'a str>) -> Vec<u8> {
+pub(crate) fn delimited<'a>(families: impl IntoIterator<Item = &'a str>) -> Vec<u8> {
     let mut out = Vec::new();
     for family in families {
         let mut rest = family;
@@ -22,6 +22,27 @@ fn field(message: &str, name: &str) -> (u64, char, &'static str) {
         ("family", "type") => (3, 'e', ""),
         ("family", "metric") => (4, 'm', "metric"),
         ("metric", "label") => (1, 'm', "label"),
+        ("metric", "counter") => (3, 'm', "counter"),
+        ("metric", "gauge") => (2, 'm', "gauge"),
+        ("metric", "summary") => (4, 'm', "summary"),
+        ("metric", "untyped") => (5, 'm', "gauge"),
+        ("counter" | "gauge", "value") => (1, 'd', ""),
+        ("counter", "exemplar") => (2, 'm', "exemplar"),
+        ("counter", "start_timestamp") => (3, 'm', "timestamp"),
+        ("summary", "sample_count") => (1, 'u', ""),
+        ("summary", "sample_sum") => (2, 'd', ""),
+        ("summary", "quantile") => (3, 'm', "quantile"),
+        ("quantile", "quantile") => (1, 'd', ""),
+        ("quantile", "value") => (2, 'd', ""),
+        ("exemplar", "label") => (1, 'm', "label"),
+        ("exemplar", "value") => (2, 'd', ""),
+        ("exemplar", "timestamp") => (3, 'm', "timestamp"),
+        ("family", "unit") => (5, 't', ""),
+        ("bucket", "exemplar") => (3, 'm', "exemplar"),
+        ("histogram", "sample_count_float") => (4, 'd', ""),
+        ("histogram", "zero_count_float") => (8, 'd', ""),
+        ("histogram", "positive_count") => (14, 'd', ""),
+        ("histogram", "exemplars") => (16, 'm', "exemplar"),
         ("metric", "histogram") => (7, 'm', "histogram"),
         ("metric", "timestamp_ms") => (6, 'u', ""),
         ("label", "name") => (1, 't', ""),
