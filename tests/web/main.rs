@@ -2,3 +2,5 @@
 
 mod answers;
 mod page;
+mod peer;
+mod world;

@@ -226,7 +226,8 @@ impl Call<'_> {
     fn selectors(&self) -> Result<Vec<Vec<model::Matcher>>, ApiError> {
         let mut selectors = Vec::new();
         for text in self.params.all("match[]") {
-            selectors.push(promql::parse_selector(text).map_err(|error| ApiError::bad_data(error.to_string()))?);
+            let parsed = promql::parse_metric_selector(text);
+            selectors.push(parsed.map_err(|error| ApiError::bad_data(error.to_string()))?);
         }
         if selectors.iter().any(|matchers| matchers.iter().all(model::Matcher::matches_empty)) {
             return Err(ApiError::bad_data("match[] must contain at least one non-empty matcher"));

@@ -21,7 +21,9 @@ pub fn federate(web: &Web, request: &Request) -> Answer {
     let params = Params::of(request);
     let mut selectors = Vec::new();
     for text in params.all("match[]") {
-        match promql::parse_selector(text) {
+        match promql::parse_metric_selector(text) {
+            // As with the peer, whoever asks for nothing in particular gets nothing.
+            Ok(matchers) if matchers.is_empty() => {}
             Ok(matchers) => selectors.push(matchers),
             Err(error) => return Answer::error(400, format!("{error}{}\n", next_step(text))),
         }

@@ -25,5 +25,5 @@ pub use ast::*;
 pub use engine::{Engine, Limits, RangeArgs};
 pub use error::{EvalError, ParseError};
 pub use functions::{FUNCTIONS, Function};
-pub use parse::{Features, HEIGHT_MAX, NESTING_MAX, parse, parse_selector, parse_with};
+pub use parse::{Features, HEIGHT_MAX, NESTING_MAX, parse, parse_metric_selector, parse_selector, parse_with};
 pub use value::{Answer, MatrixSeries, QueryValue, VectorItem};

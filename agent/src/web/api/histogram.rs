@@ -26,23 +26,26 @@ pub(super) fn write(out: &mut String, histogram: &Histogram) {
     json::float(out, histogram.sum);
     let mut buckets = Buckets { out, any: false };
     let is_custom = histogram.schema == CUSTOM_BUCKETS_SCHEMA;
+    // The bucket around zero takes what it covers from its neighbours.
+    let width = histogram.zero_threshold;
     let below: Vec<(i32, f64)> = populated(histogram, &histogram.negative_spans, false).collect();
     for (index, count) in below.into_iter().rev() {
         let (lower, upper) =
             (-exponential(index, histogram.schema), -exponential(index.saturating_sub(1), histogram.schema));
-        buckets.push(1, lower, upper, count);
+        buckets.push(1, lower, if upper > -width { -width } else { upper }, count);
     }
     if !is_custom {
-        // A bucket around zero without any width has no bound that belongs to it.
-        let bounds = if histogram.zero_threshold > 0.0 { 3 } else { 2 };
-        buckets.push(bounds, -histogram.zero_threshold, histogram.zero_threshold, zero);
+        buckets.push(3, -width, width, zero.max(0.0));
     }
     for (index, count) in populated(histogram, &histogram.positive_spans, true) {
         let (lower, upper) = match is_custom {
             true => {
                 (custom(index.saturating_sub(1), &histogram.custom_bounds), custom(index, &histogram.custom_bounds))
             }
-            false => (exponential(index.saturating_sub(1), histogram.schema), exponential(index, histogram.schema)),
+            false => {
+                let lower = exponential(index.saturating_sub(1), histogram.schema);
+                (if lower < width { width } else { lower }, exponential(index, histogram.schema))
+            }
         };
         // The lowest custom bucket holds all that is below, negative infinity too.
         let bounds = if is_custom && index == 0 { 3 } else { 0 };

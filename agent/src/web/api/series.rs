@@ -10,7 +10,7 @@ use model::{Labels, Matcher, Querier, SelectError, TimeRange};
 use super::query::{ends, truncated};
 use super::{ApiError, Call, Notes};
 use crate::web::json;
-use crate::web::params::{TIME_MAX, TIME_MIN, go_quote, unescape};
+use crate::web::params::{TIME_MAX, TIME_MIN, go_quote, invalid, unescape};
 
 /// Answers with the label sets that the selectors choose.
 pub(super) fn series(call: &Call<'_>, out: &mut String) -> Result<Notes, ApiError> {
@@ -23,7 +23,7 @@ pub(super) fn series(call: &Call<'_>, out: &mut String) -> Result<Notes, ApiErro
     }
     let limit = call.params.limit()?;
     let range = ends(call)?;
-    let selectors = call.selectors()?;
+    let selectors = call.selectors().map_err(|error| ApiError::bad_data(invalid("match[]", &error.text)))?;
     let mut found: BTreeSet<Labels> = BTreeSet::new();
     each(call, &selectors, range, &mut |labels| {
         if !found.contains(labels) {

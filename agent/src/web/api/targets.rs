@@ -85,7 +85,7 @@ pub(super) fn target_metadata(call: &Call<'_>, out: &mut String) -> Result<Notes
     let limit = number(call, "limit")?.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
     let matchers = match call.params.get("match_target") {
         "" => Vec::new(),
-        text => promql::parse_selector(text)
+        text => promql::parse_metric_selector(text)
             .map_err(|error| ApiError::bad_data(invalid("match_target", &error.to_string())))?,
     };
     let metric = call.params.get("metric");

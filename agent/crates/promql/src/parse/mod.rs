@@ -106,6 +106,27 @@ pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, ParseError> {
     }
 }
 
+/// Parses a selector as the HTTP API takes it: a name, braces, or both, and nothing else. One that asks for nothing in
+/// particular is accepted, as by Prometheus, whose endpoints judge that themselves.
+///
+/// # Errors
+/// As [`parse`], where Prometheus's grammar of selectors gives up.
+pub fn parse_metric_selector(text: &str) -> Result<Vec<Matcher>, ParseError> {
+    let mut parser = Parser::new(text);
+    let name = match parser.peek()?.kind {
+        Kind::LeftBrace => None,
+        Kind::Identifier | Kind::MetricIdentifier | Kind::Aggregator(_) => Some(parser.take()?),
+        Kind::Op(BinaryOp::And | BinaryOp::Or | BinaryOp::Unless) => Some(parser.take()?),
+        Kind::Keyword(word) if word.is_metric() => Some(parser.take()?),
+        _ => return Err(parser.unexpected("", "")),
+    };
+    let expr = parser.selector(name)?;
+    match (expr.kind, parser.peek()?.kind) {
+        (ExprKind::Vector(selector), Kind::End) => Ok(selector.matchers),
+        _ => Err(parser.unexpected("", "")),
+    }
+}
+
 /// Parses the labels of a series between braces, as the test language writes them: `{a="b", "c d"="e"}`.
 /// Returns them with the number of bytes read.
 pub(crate) fn parse_label_set(text: &str) -> Result<(Vec<Matcher>, usize), ParseError> {
