@@ -10,7 +10,7 @@
 use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags, RawDir};
@@ -20,6 +20,9 @@ use crate::system::{Live, System};
 
 /// The most bytes read of one file; what is longer is malformed.
 pub const FILE_BYTES_MAX: usize = 16 << 20;
+
+/// A buffer longer than this is given back when the next content is much shorter.
+const BUF_BYTES_KEPT: usize = 256 << 10;
 
 /// The most names listed of one directory; what is more is left out and reported.
 pub const NAMES_MAX: usize = 65_536;
@@ -63,7 +66,7 @@ impl Host {
     /// `Io`, or `Malformed` when the file is longer than [`FILE_BYTES_MAX`].
     pub fn read<'b>(&self, path: &Path, buf: &'b mut Vec<u8>) -> Result<&'b [u8], CollectError> {
         let io = |source| CollectError::Io { path: path.to_owned(), source };
-        let file = File::open(path).map_err(io)?;
+        let file = open(path).map_err(io)?;
         read_whole(&file, path, buf)?;
         Ok(buf)
     }
@@ -112,13 +115,19 @@ impl Reader {
     /// `Io`, or `Malformed` when it is no UTF-8 or too long.
     pub fn text_if_there(&mut self, base: &Path, parts: &[&str]) -> Result<Option<&str>, CollectError> {
         set_path(&mut self.path, base, parts);
-        let file = match File::open(&self.path) {
+        let file = match open(&self.path) {
             Ok(file) => file,
             Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(CollectError::Io { path: self.path.clone(), source }),
         };
         read_whole(&file, &self.path, &mut self.buf)?;
         as_text(&self.path, &self.buf).map(Some)
+    }
+
+    /// Returns whether there is a file or folder, at no cost.
+    pub fn is_there(&mut self, base: &Path, parts: &[&str]) -> bool {
+        set_path(&mut self.path, base, parts);
+        rustix::fs::access(self.path.as_path(), rustix::fs::Access::EXISTS).is_ok()
     }
 
     /// Reads a file of one value, without the white space around it. `None`, at no cost, is a file that is not
@@ -156,7 +165,7 @@ impl Reader {
 
     fn fill_if_said(&mut self, base: &Path, parts: &[&str]) -> Result<bool, CollectError> {
         set_path(&mut self.path, base, parts);
-        match File::open(&self.path).and_then(|file| fill(&file, &mut self.buf)) {
+        match open(&self.path).and_then(|file| fill(&file, &mut self.buf)) {
             Ok(()) => Ok(true),
             Err(error) if is_silence(&error) => Ok(false),
             Err(error) => Err(read_error(&self.path, error)),
@@ -205,7 +214,7 @@ impl Reader {
     fn fill_kept(&mut self, base: &Path, name: &str) -> io::Result<()> {
         if self.kept.is_none() {
             set_path(&mut self.path, base, &[name]);
-            self.kept = Some(File::open(&self.path)?);
+            self.kept = Some(open(&self.path)?);
         }
         let file = self.kept.as_ref().expect("opened above");
         let read = fill(file, &mut self.buf);
@@ -331,14 +340,25 @@ fn read_error(path: &Path, source: io::Error) -> CollectError {
     }
 }
 
+/// Opens a file without waiting for it: a pipe that somebody left in a folder has nothing to say.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    File::options().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path)
+}
+
 /// Reads from the start until nothing more comes: files of the kernel do not know their size beforehand.
 fn fill(file: &File, buf: &mut Vec<u8>) -> io::Result<()> {
+    // One long file must not hold its memory for ever.
+    if buf.capacity() > BUF_BYTES_KEPT && buf.len() < buf.capacity() / 4 {
+        *buf = Vec::new();
+    }
     buf.clear();
     buf.resize(buf.capacity().max(1_024), 0);
     let mut filled = 0;
     loop {
         if filled == buf.len() {
-            if filled >= FILE_BYTES_MAX {
+            let is_long = || file.metadata().is_ok_and(|found| found.len() > FILE_BYTES_MAX as u64);
+            if filled >= FILE_BYTES_MAX || (filled >= BUF_BYTES_KEPT && is_long()) {
+                buf.clear();
                 return Err(io::ErrorKind::FileTooLarge.into());
             }
             buf.resize((filled * 2).min(FILE_BYTES_MAX), 0);

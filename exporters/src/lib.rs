@@ -14,6 +14,7 @@ pub mod gpio;
 pub mod host;
 pub mod lane;
 pub mod netlink;
+pub mod selection;
 pub mod settings;
 pub mod system;
 
@@ -25,7 +26,11 @@ mod filter;
 #[allow(dead_code)]
 mod folder;
 #[allow(dead_code)]
+mod links;
+#[allow(dead_code)]
 mod number;
+#[allow(dead_code)]
+mod objects;
 mod peer;
 #[allow(dead_code)]
 mod sheet;
@@ -56,10 +61,14 @@ mod dmi;
 mod edac;
 #[cfg(feature = "entropy")]
 mod entropy;
+#[cfg(feature = "ethtool")]
+mod ethtool;
 #[cfg(feature = "filefd")]
 mod filefd;
 #[cfg(feature = "filesystem")]
 mod filesystem;
+#[cfg(feature = "hwmon")]
+mod hwmon;
 #[cfg(feature = "interrupts")]
 mod interrupts;
 #[cfg(feature = "kernel_hung")]
@@ -76,6 +85,8 @@ mod netclass;
 mod netdev;
 #[cfg(feature = "netstat")]
 mod netstat;
+#[cfg(feature = "network_route")]
+mod network_route;
 #[cfg(feature = "nvme")]
 mod nvme;
 #[cfg(feature = "os")]
@@ -86,6 +97,8 @@ mod powersupplyclass;
 mod pressure;
 #[cfg(feature = "processes")]
 mod processes;
+#[cfg(feature = "qdisc")]
+mod qdisc;
 #[cfg(feature = "rapl")]
 mod rapl;
 #[cfg(feature = "schedstat")]
@@ -106,6 +119,8 @@ mod stat;
 mod swap;
 #[cfg(feature = "sysctl")]
 mod sysctl;
+#[cfg(feature = "tcpstat")]
+mod tcpstat;
 #[cfg(feature = "textfile")]
 mod textfile;
 #[cfg(feature = "thermal_zone")]
@@ -122,11 +137,14 @@ mod uname;
 mod vmstat;
 #[cfg(feature = "watchdog")]
 mod watchdog;
+#[cfg(feature = "wifi")]
+mod wifi;
 
 pub use collector::{Collector, CollectorInfo, FlagInfo};
 pub use error::CollectError;
 pub use host::Host;
 pub use lane::{Failure, Lane};
+pub use selection::Selection;
 pub use settings::{FlagUse, Settings, SettingsError, SettingsErrors, flag_use, lane};
 pub use system::{Space, System, Timex, Uname};
 
@@ -157,10 +175,14 @@ pub const COLLECTORS: &[CollectorInfo] = &[
     edac::INFO,
     #[cfg(feature = "entropy")]
     entropy::INFO,
+    #[cfg(feature = "ethtool")]
+    ethtool::INFO,
     #[cfg(feature = "filefd")]
     filefd::INFO,
     #[cfg(feature = "filesystem")]
     filesystem::INFO,
+    #[cfg(feature = "hwmon")]
+    hwmon::INFO,
     #[cfg(feature = "interrupts")]
     interrupts::INFO,
     #[cfg(feature = "kernel_hung")]
@@ -177,6 +199,8 @@ pub const COLLECTORS: &[CollectorInfo] = &[
     netdev::INFO,
     #[cfg(feature = "netstat")]
     netstat::INFO,
+    #[cfg(feature = "network_route")]
+    network_route::INFO,
     #[cfg(feature = "nvme")]
     nvme::INFO,
     #[cfg(feature = "os")]
@@ -187,6 +211,8 @@ pub const COLLECTORS: &[CollectorInfo] = &[
     pressure::INFO,
     #[cfg(feature = "processes")]
     processes::INFO,
+    #[cfg(feature = "qdisc")]
+    qdisc::INFO,
     #[cfg(feature = "rapl")]
     rapl::INFO,
     #[cfg(feature = "schedstat")]
@@ -207,6 +233,8 @@ pub const COLLECTORS: &[CollectorInfo] = &[
     swap::INFO,
     #[cfg(feature = "sysctl")]
     sysctl::INFO,
+    #[cfg(feature = "tcpstat")]
+    tcpstat::INFO,
     #[cfg(feature = "thermal_zone")]
     thermal_zone::INFO,
     #[cfg(feature = "time")]
@@ -221,6 +249,8 @@ pub const COLLECTORS: &[CollectorInfo] = &[
     vmstat::INFO,
     #[cfg(feature = "watchdog")]
     watchdog::INFO,
+    #[cfg(feature = "wifi")]
+    wifi::INFO,
     #[cfg(feature = "textfile")]
     textfile::INFO,
 ];

@@ -12,7 +12,9 @@
 //!
 //! What it does not do: change anything. Only questions are made here.
 
+use std::fmt::Write;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::error::CollectError;
 use crate::host::Host;
@@ -88,10 +90,18 @@ impl Dialog {
         netlink: Netlink,
         visit: &mut dyn FnMut(u16, &[u8]),
     ) -> Result<(), CollectError> {
+        let asked = self.try_ask(host, netlink, visit);
+        asked.map_err(|source| CollectError::Io { path: "netlink".into(), source })
+    }
+
+    /// Asks as [`Dialog::ask`] does; a refusal costs nothing, for where it is a fact about the board.
+    ///
+    /// # Errors
+    /// As the kernel says.
+    pub fn try_ask(&mut self, host: &Host, netlink: Netlink, visit: &mut dyn FnMut(u16, &[u8])) -> io::Result<()> {
         let length = self.request.len() as u32;
         self.request[..4].copy_from_slice(&length.to_ne_bytes());
-        let asked = host.system.netlink(netlink, &self.request, &mut self.buf, visit);
-        asked.map_err(|source| CollectError::Io { path: "netlink".into(), source })
+        host.system.netlink(netlink, &self.request, &mut self.buf, visit)
     }
 }
 
@@ -165,6 +175,18 @@ pub fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     bytes.get(at..at + 8)?.try_into().ok().map(u64::from_ne_bytes)
 }
 
+/// Writes an address as usual and returns it; nothing is written for anything but 4 or 16 bytes.
+pub fn write_address(out: &mut String, bytes: &[u8]) -> Option<IpAddr> {
+    out.clear();
+    let address = match (<[u8; 4]>::try_from(bytes), <[u8; 16]>::try_from(bytes)) {
+        (Ok(four), _) => IpAddr::V4(Ipv4Addr::from(four)),
+        (_, Ok(sixteen)) => IpAddr::V6(Ipv6Addr::from(sixteen)).to_canonical(),
+        _ => return None,
+    };
+    write!(out, "{address}").expect("writing to memory");
+    Some(address)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -218,5 +240,18 @@ mod tests {
         assert_eq!(attribute(bytes, 5).and_then(|value| u32_at(value, 0)), Some(7));
         assert_eq!(attribute(&bytes[..7], 3), None);
         assert_eq!(attributes(&[2, 0, 1, 0]).count(), 0);
+    }
+
+    #[test]
+    fn addresses_are_written_as_usual() {
+        let check = |bytes: &[u8], expected: &str| {
+            let mut out = String::from("x");
+            write_address(&mut out, bytes);
+            assert_eq!(out, expected);
+        };
+        check(&[192, 0, 2, 1], "192.0.2.1");
+        check(&Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1).octets(), "fe80::1");
+        check(&Ipv4Addr::new(1, 2, 3, 4).to_ipv6_mapped().octets(), "1.2.3.4");
+        check(&[1, 2, 3], "");
     }
 }

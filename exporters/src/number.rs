@@ -56,9 +56,25 @@ pub fn integer(text: &str) -> Option<i64> {
     i64::try_from(if is_negative { -value } else { value }).ok()
 }
 
-/// Appends a text, every character that no metric's name may have as an underscore.
+/// Appends a text as the peer makes a metric's name of it: each run of other characters than letters, digits and
+/// underscores becomes one underscore, with the underscores right before and after it.
 pub fn push_metric_name(out: &mut String, text: &str) {
-    out.extend(text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' || c == ':' { c } else { '_' }));
+    let is_plain = |c: char| c.is_ascii_alphanumeric();
+    let is_odd = |c: char| !is_plain(c) && c != '_';
+    let mut rest = text;
+    while !rest.is_empty() {
+        let plain = rest.find(|c| !is_plain(c)).unwrap_or(rest.len());
+        out.push_str(&rest[..plain]);
+        rest = &rest[plain..];
+        let after = rest.trim_start_matches('_');
+        if after.starts_with(is_odd) {
+            out.push('_');
+            rest = after.trim_start_matches(is_odd).trim_start_matches('_');
+        } else {
+            out.push_str(&rest[..rest.len() - after.len()]);
+            rest = after;
+        }
+    }
 }
 
 /// Reads a float as a kernel prints one.
@@ -69,6 +85,23 @@ pub fn float(text: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn metric_names_are_made_as_the_peer_makes_them() {
+        for (text, expected) in [
+            ("a.b-c", "a_b_c"),
+            ("a__b", "a__b"),
+            ("a_ - _b", "a_b"),
+            ("a_-_-_b", "a__b"),
+            ("[0]: x", "_0_x"),
+            ("Wärme:", "W_rme_"),
+            ("", ""),
+        ] {
+            let mut out = String::new();
+            push_metric_name(&mut out, text);
+            assert_eq!(out, expected, "{text}");
+        }
+    }
 
     #[test]
     fn integers_print_and_read_back() {

@@ -8,26 +8,21 @@ use crate::settings::FlagUse;
 
 const NAMES: &str = "\
 collector.bcache collector.bcache.priorityStats collector.bcachefs collector.cpu_vulnerabilities collector.drbd \
-collector.drm collector.ethtool collector.ethtool.device-exclude= collector.ethtool.device-include= \
-collector.ethtool.metrics-include= collector.fibrechannel collector.filesystem.mount-timeout= \
-collector.filesystem.stat-workers= collector.hwmon collector.hwmon.chip-exclude= collector.hwmon.chip-include= \
-collector.hwmon.sensor-exclude= collector.hwmon.sensor-include= collector.infiniband collector.ipvs \
-collector.ipvs.backend-labels= collector.ksmd collector.lnstat collector.logind collector.meminfo_numa \
-collector.mountstats collector.netclass_rtnl.with-stats collector.netdev.address-info collector.network_route \
-collector.nfs collector.nfsd collector.ntp collector.ntp.ip-ttl= collector.ntp.local-offset-tolerance= \
+collector.drm collector.fibrechannel collector.filesystem.mount-timeout= collector.filesystem.stat-workers= \
+collector.infiniband collector.ipvs collector.ipvs.backend-labels= collector.ksmd collector.lnstat \
+collector.logind collector.meminfo_numa collector.mountstats collector.netclass_rtnl.with-stats collector.nfs \
+collector.nfsd collector.ntp collector.ntp.ip-ttl= collector.ntp.local-offset-tolerance= \
 collector.ntp.max-distance= collector.ntp.protocol-version= collector.ntp.server= collector.ntp.server-is-local \
 collector.ntp.server-port= collector.pcidevice collector.pcidevice.idsfile= collector.pcidevice.names \
 collector.perf collector.perf.cache-profilers= collector.perf.cpus= collector.perf.disable-cache-profilers \
 collector.perf.disable-hardware-profilers collector.perf.disable-software-profilers \
-collector.perf.hardware-profilers= collector.perf.software-profilers= collector.perf.tracepoint= collector.qdisc \
-collector.qdisc.device-exclude= collector.qdisc.device-include= collector.qdisc.fixtures= collector.runit \
+collector.perf.hardware-profilers= collector.perf.software-profilers= collector.perf.tracepoint= collector.runit \
 collector.runit.servicedir= collector.supervisord collector.supervisord.url= collector.systemd \
 collector.systemd.enable-restarts-metrics collector.systemd.enable-start-time-metrics \
 collector.systemd.enable-task-metrics collector.systemd.unit-exclude= collector.systemd.unit-include= \
-collector.tapestats collector.tapestats.ignored-devices= collector.tcpstat collector.wifi \
-collector.wifi.fixtures= collector.xfrm collector.xfs collector.zfs collector.zoneinfo log.format= log.level= \
-runtime.gomaxprocs= web.config.file= web.disable-exporter-metrics web.listen-address= web.max-requests= \
-web.systemd-socket web.telemetry-path=";
+collector.tapestats collector.tapestats.ignored-devices= collector.xfrm collector.xfs collector.zfs \
+collector.zoneinfo log.format= log.level= runtime.gomaxprocs= web.config.file= web.disable-exporter-metrics \
+web.listen-address= web.max-requests= web.systemd-socket web.telemetry-path=";
 
 /// Returns what a flag of the peer's needs.
 pub fn flag_use(flag: &str) -> Option<FlagUse> {

@@ -49,6 +49,20 @@ struct Row {
     value: f64,
 }
 
+impl Row {
+    /// Returns what is the same for all rows of a family.
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self.head) as usize
+    }
+
+    /// Returns what is the same for rows that have all labels in common.
+    fn key<'a>(&self, text: &'a str) -> (usize, &'a str, [u32; LABELS_MAX]) {
+        let end = self.head.labels.len().checked_sub(1).map_or(self.start, |last| self.ends[last]);
+        let lengths = self.ends.map(|end| end.saturating_sub(self.start));
+        (self.address(), &text[self.start as usize..end as usize], lengths)
+    }
+}
+
 impl Sheet {
     /// Adds a row; the labels' values come in the order of their names.
     pub fn put(&mut self, head: &'static Head, values: &[&str], value: f64) {
@@ -71,8 +85,25 @@ impl Sheet {
 
     /// Tells all rows, those of one family together, and forgets them.
     pub fn tell(&mut self, out: &mut Batch) {
-        self.rows.sort_unstable_by_key(|row| (std::ptr::from_ref(row.head) as usize, row.order));
+        self.rows.sort_unstable_by_key(|row| (row.address(), row.order));
+        self.tell_rows(false, out);
+    }
+
+    /// Tells all rows as [`Sheet::tell`] does; of rows with the same labels only the first.
+    pub fn tell_once(&mut self, out: &mut Batch) {
+        let text = &self.text;
+        self.rows.sort_unstable_by(|a, b| a.key(text).cmp(&b.key(text)).then(a.order.cmp(&b.order)));
+        self.tell_rows(true, out);
+    }
+
+    fn tell_rows(&mut self, is_once: bool, out: &mut Batch) {
+        let mut last = None;
         for row in &self.rows {
+            let key = row.key(&self.text);
+            if is_once && last == Some(key) {
+                continue;
+            }
+            last = Some(key);
             out.family(row.head.name, row.head.help, row.head.kind);
             let mut labels = [("", ""); LABELS_MAX];
             let mut start = row.start;
@@ -110,5 +141,20 @@ mod tests {
             let rows: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
             assert_eq!(rows, ["count 2", "size{kind=\"\",name=\"b\"} 1", "size{kind=\"x\",name=\"a\"} 3"]);
         }
+    }
+
+    #[test]
+    fn rows_with_the_same_labels_can_be_told_once() {
+        let (mut sheet, mut batch) = (Sheet::default(), Batch::new());
+        sheet.put(&SIZE, &["ab", "c"], 1.0);
+        sheet.put(&COUNT, &[], 2.0);
+        sheet.put(&SIZE, &["a", "bc"], 3.0);
+        sheet.put(&SIZE, &["ab", "c"], 4.0);
+        sheet.put(&COUNT, &[], 5.0);
+        sheet.tell_once(&mut batch);
+        let mut text = String::new();
+        exposition::write_text(&batch, &mut text);
+        let rows: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(rows, ["count 2", "size{kind=\"bc\",name=\"a\"} 3", "size{kind=\"c\",name=\"ab\"} 1"]);
     }
 }

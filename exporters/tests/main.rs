@@ -10,6 +10,8 @@ mod differences;
 mod golden;
 mod live;
 mod mutation;
+mod netlink;
+mod odd;
 mod own;
 mod steady;
 mod support;

@@ -6,6 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use exporters::netlink::Netlink;
+use exporters::system::Ethtool;
 use exporters::{COLLECTORS, Host, Lane, Settings, Space, System, Timex, Uname};
 
 /// Returns the folder of shared data, or says loudly what is left out without it.
@@ -52,6 +54,20 @@ impl System for Table {
 
     fn wall(&self) -> Duration {
         Duration::from_millis(1_795_249_204_020)
+    }
+
+    fn netlink(
+        &self,
+        netlink: Netlink,
+        request: &[u8],
+        _: &mut Vec<u8>,
+        visit: &mut dyn FnMut(u16, &[u8]),
+    ) -> io::Result<()> {
+        crate::netlink::answer(netlink, request, visit)
+    }
+
+    fn ethtool(&self, device: &str, question: Ethtool, answer: &mut Vec<u8>) -> io::Result<()> {
+        crate::netlink::ethtool(device, question, answer)
     }
 
     fn timex(&self) -> io::Result<Timex> {
