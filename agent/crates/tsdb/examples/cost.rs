@@ -115,7 +115,7 @@ fn main() {
 fn run(store: &mut Store, disk: &Memory, ops: &mut Vec<DiskOp>, now: Now) {
     store.tick(now);
     store.take_ops(ops);
-    while !ops.is_empty() {
+    while !ops.is_empty() || store.next_deadline().is_some_and(|at| at <= now.mono) {
         for op in ops.drain(..) {
             match op {
                 DiskOp::Write { offset, bytes } => {

@@ -353,9 +353,9 @@ fn take_xor(take: &mut Take<'_>) -> Option<u64> {
 
 /// Reads a column from its start or from a mark, or goes on where it stopped, also when the column has grown since.
 ///
-/// The bytes of the column are given from offset `from` on, which is not behind [`ColumnReader::at`].
+/// The bytes of the column are given from offset `from` on, which is not behind [`TokenReader::at`].
 #[derive(Debug, Clone, Default)]
-pub(crate) struct ColumnReader {
+pub(crate) struct TokenReader {
     state: State,
     /// The offset in the column of the next token, or of a run that is not used up.
     at: usize,
@@ -364,10 +364,10 @@ pub(crate) struct ColumnReader {
     used: u8,
 }
 
-impl ColumnReader {
+impl TokenReader {
     /// Returns a reader that goes on behind `at` bytes and `count` values, where the coder was in this state.
-    pub fn resumed(state: State, at: usize, count: u32) -> ColumnReader {
-        ColumnReader { state, at, count, used: 0 }
+    pub fn resumed(state: State, at: usize, count: u32) -> TokenReader {
+        TokenReader { state, at, count, used: 0 }
     }
 
     /// Returns the next float or histogram.

@@ -21,7 +21,7 @@ fn column(values: &[f64]) -> Vec<u8> {
 
 fn check(values: &[f64]) -> usize {
     let bytes = column(values);
-    let mut reader = ColumnReader::default();
+    let mut reader = TokenReader::default();
     for (i, value) in values.iter().enumerate() {
         match reader.next(&bytes, 0) {
             Some(Item::Float(found)) => assert_eq!(found.to_bits(), value.to_bits(), "value {i}: {found} for {value}"),
@@ -100,7 +100,7 @@ fn usual_columns_are_small() {
 #[test]
 fn a_reader_goes_on_when_the_column_has_grown() {
     let values = [1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0, 3.5, 3.5];
-    let mut reader = ColumnReader::default();
+    let mut reader = TokenReader::default();
     for n in 1..=values.len() {
         let bytes = column(&values[..n]);
         assert_eq!(reader.next(&bytes, 0), Some(Item::Float(values[n - 1])));
@@ -126,7 +126,7 @@ fn passing_over_values_leaves_the_same_state_as_reading_them() {
             }
         }
         let bytes = column(&values);
-        let (mut reader, mut at) = (ColumnReader::default(), 0);
+        let (mut reader, mut at) = (TokenReader::default(), 0);
         while at < values.len() {
             let skipped = (xorshift(&mut seed) as usize % 100).min(values.len() - at - 1);
             reader.skip(&bytes, 0, skipped as u32).expect("so many");
@@ -161,12 +161,12 @@ fn integers_are_found_by_their_value_and_by_runs() {
     }
     for least in (0..3_000_000).step_by(1_237) {
         let expected = values.iter().position(|value| *value >= least);
-        let mut reader = ColumnReader::default();
+        let mut reader = TokenReader::default();
         let found = reader.next_not_below(&bytes, 0, least, values.len() as u32);
         assert_eq!(found, expected.map(|at| values[at]), "{least}");
         assert_eq!(reader.count() as usize, expected.map_or(values.len(), |at| at + 1), "{least}");
     }
-    let (mut reader, mut found) = (ColumnReader::default(), Vec::new());
+    let (mut reader, mut found) = (TokenReader::default(), Vec::new());
     while let Some((value, count)) = reader.next_ints(&bytes, 0, (values.len() - found.len()) as u32) {
         found.extend(std::iter::repeat_n(value, count as usize));
         if found.len() == values.len() {
@@ -183,7 +183,7 @@ fn integers_and_start_times_come_back() {
     for value in values {
         assert!(state.put_int(value, &mut out));
     }
-    let mut reader = ColumnReader::default();
+    let mut reader = TokenReader::default();
     for value in values {
         assert_eq!(reader.next_int(&out, 0), Some(value));
     }
@@ -193,7 +193,7 @@ fn integers_and_start_times_come_back() {
             out.push(RUN);
         }
     }
-    let mut reader = ColumnReader::default();
+    let mut reader = TokenReader::default();
     for start in [Some(7), Some(7), None, Some(-9)] {
         assert_eq!(reader.next(&out, 0), Some(Item::Float(0.0)));
         assert_eq!(reader.start(), start);
@@ -205,7 +205,7 @@ fn damaged_columns_end_and_do_not_panic() {
     let mut seed = 99;
     for _ in 0..20_000 {
         let bytes: Vec<u8> = (0..24).map(|_| xorshift(&mut seed) as u8).collect();
-        let (mut floats, mut ints) = (ColumnReader::default(), ColumnReader::default());
+        let (mut floats, mut ints) = (TokenReader::default(), TokenReader::default());
         for _ in 0..2_000 {
             if floats.next(&bytes, 0).is_none() && ints.next_int(&bytes, 0).is_none() {
                 break;

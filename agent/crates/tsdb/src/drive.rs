@@ -9,6 +9,7 @@ use std::sync::Arc;
 use model::{Mono, Now, RowId, UnixMs};
 
 use crate::head::Head;
+use crate::index::LINES_MAX;
 use crate::layout::{BLOB_PAYLOAD, PAGE};
 use crate::options::Mutation;
 use crate::recover::begin_record;
@@ -109,6 +110,7 @@ impl Store {
         let full = state.head.sealed_bytes() + state.head.sealed_bytes() / 8 > self.block_bytes_max_of(&state)
             || state.head.spans.len() >= SPANS_MAX
             || state.head.rows >= ROWS_MAX
+            || state.head.lines_max() >= LINES_MAX
             || now.mono.since_ms(self.head_begun) >= self.options.block_ms_max;
         crowded || (full && state.head.rows > 0)
     }
@@ -218,7 +220,8 @@ impl Store {
                 self.next_ticket += 1;
                 self.sent.push_back(Sent::SealSync(self.seal_attempt));
             }
-            None => return,
+            // The next step is due at once, behind whatever else is.
+            Some(Output::Later) | None => return,
         }
         sealing.waiting = true;
     }

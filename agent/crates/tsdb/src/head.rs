@@ -16,6 +16,7 @@ use std::sync::Arc;
 use model::{Histogram, RowId};
 
 use crate::codec::Item;
+use crate::groups;
 use crate::head::shape::Shape;
 use crate::head::track::{Pool, Track};
 use crate::histogram;
@@ -91,6 +92,8 @@ pub(crate) struct Head {
     last_series: i64,
     stream_bytes: usize,
     shape_bytes: usize,
+    span_entries: usize,
+    lines_max: u32,
     payload: Vec<u8>,
     token: Vec<u8>,
     coded: Vec<u8>,
@@ -117,16 +120,26 @@ impl Head {
             last_series: -1,
             stream_bytes: 0,
             shape_bytes: 0,
+            span_entries: 0,
+            lines_max: 0,
             payload: Vec::new(),
             token: Vec::new(),
             coded: Vec::new(),
         }
     }
 
-    /// Returns at most how many bytes the sealed block will have.
+    /// Returns at most how many bytes the sealed block will have: were nothing packed or squeezed, and every number of
+    /// the index as long as it can be.
     pub fn sealed_bytes(&self) -> usize {
-        let fixed = 256 + self.spans.len() * 64 + self.sources.len() * 64 + self.columns.len() * 24;
-        fixed + self.table.len() + self.shape_bytes + self.stream_bytes
+        let spans = self.spans.len() * 64 + self.span_entries * 10;
+        let index = 256 + spans + self.sources.len() * 64 + self.columns.len() * 24 + self.shape_bytes;
+        let bytes = index + self.table.len() + self.stream_bytes;
+        bytes + groups::overhead(bytes, 4)
+    }
+
+    /// Returns the most lines that any source has.
+    pub fn lines_max(&self) -> u32 {
+        self.lines_max
     }
 
     /// Returns how many bytes the columns have.
@@ -289,9 +302,11 @@ impl Head {
             let number = spans.len() as u32 - 1;
             if row.spans.last().is_none_or(|(last, _)| *last < number) {
                 row.spans.push((number, row.rows));
+                self.span_entries += 1;
             }
         }
         row.rows += 1;
+        self.lines_max = self.lines_max.max(row.rows);
         self.stream_bytes += grown;
         self.rows += place.len();
     }

@@ -3,10 +3,13 @@
 //!
 //! ```text
 //! meta    = index bytes u32, table bytes u32, series u32, rows u32, first and end id (u32 u64)x2,
-//!           oldest and newest time i64 i64, first and last epoch u32 u32, index, table of series
+//!           oldest and newest time i64 i64, first and last epoch u32 u32, bytes of the directory u32
 //! index   = spans: count, then each (first varint, opening, n, epoch, ticks, the epoch's entry as sealed)
-//!           sources: count, then each (id, rows, bytes of ticks, bases, shapes; count of shapes, each as runs)
-//!           columns: count, then each (source, series << 1 | own times, bytes of values, bytes of times if own)
+//!           sources: count, then each (lines, bytes of ticks, bases, shapes; count of spans, each as its number and
+//!           the lines between its first and that of the one before)
+//!           columns: count, then each (source, series less the one before less 1 zigzag << 1 | own times,
+//!           bytes of values, bytes of times if own)
+//!           of each source: count of shapes, each as runs
 //! streams = the sources' and then the columns' bytes, in that order, without gaps
 //! ```
 
@@ -18,12 +21,16 @@ use crate::epochs::Epoch;
 use crate::head::shape::Shape;
 use crate::head::{Head, Span};
 use crate::layout::NUMBER_MAX;
-use crate::wire::{Take, put_i64, put_u32, put_u64, put_varint, put_zigzag};
+use crate::wire::{Take, put_i64, put_u32, put_u64, put_varint, put_zigzag, unzigzag, zigzag};
 
 /// The bytes before the index.
-pub(crate) const META_HEAD: usize = 64;
+pub(crate) const META_HEAD: usize = 68;
+/// A block is sealed when a source has so many lines in it.
+pub(crate) const LINES_MAX: u32 = 1 << 17;
+/// No more are read, whatever bytes claim: a batch or two may come between the limit and the sealing.
+pub(crate) const LINES_READ_MAX: u32 = 2 * LINES_MAX;
 
-/// Where a stream lies behind the block's meta, and how long it is. The open block has lengths only.
+/// Where a stream lies within the block's unsqueezed bytes, and how long it is. The open block has lengths only.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Place {
     pub offset: u32,
@@ -37,7 +44,7 @@ pub(crate) struct SourceIndex {
     pub base: Place,
     pub shape: Place,
     pub shapes: Vec<Arc<Shape>>,
-    /// Which lines are of which span; only known of the open block.
+    /// Which lines are of which span: the span, and the first line of it; ascending.
     pub spans: Vec<(u32, u32)>,
 }
 
@@ -136,11 +143,21 @@ impl BlockIndex {
             for number in [source.rows, source.tick.len, source.base.len, source.shape.len] {
                 put_varint(out, u64::from(number));
             }
+            put_varint(out, source.spans.len() as u64);
+            let mut before = 0;
+            for (number, line) in &source.spans {
+                put_varint(out, u64::from(*number));
+                put_varint(out, u64::from(line - before));
+                before = *line;
+            }
         }
         put_varint(out, self.columns.len() as u64);
+        let mut expected = 0i64;
         for column in &self.columns {
             put_varint(out, u64::from(column.source));
-            put_varint(out, u64::from(column.series) << 1 | u64::from(column.times.is_some()));
+            let series = zigzag(i64::from(column.series) - expected);
+            put_varint(out, series << 1 | u64::from(column.times.is_some()));
+            expected = i64::from(column.series) + 1;
             put_varint(out, u64::from(column.values.len));
             column.times.iter().for_each(|times| put_varint(out, u64::from(times.len)));
         }
@@ -171,15 +188,18 @@ impl BlockIndex {
             Some(place)
         };
         for _ in 0..take.count()? {
-            let rows = take.varint32()?;
+            let rows = take.varint32().filter(|rows| *rows <= LINES_READ_MAX)?;
             let mut next = || place(take.varint32()?);
             let (tick, base, shape) = (next()?, next()?, next()?);
-            index.sources.push(SourceIndex { rows, tick, base, shape, shapes: Vec::new(), spans: Vec::new() });
+            let spans = take_spans(take, index.spans.len(), rows)?;
+            index.sources.push(SourceIndex { rows, tick, base, shape, shapes: Vec::new(), spans });
         }
+        let mut expected = 0i64;
         for _ in 0..take.count()? {
             let source = take.varint32().filter(|source| (*source as usize) < index.sources.len())?;
             let packed = take.varint()?;
-            let series = u32::try_from(packed >> 1).ok()?;
+            let series = u32::try_from(expected.checked_add(unzigzag(packed >> 1))?).ok()?;
+            expected = i64::from(series) + 1;
             let values = place(take.varint32()?)?;
             let times = if packed & 1 == 1 { Some(place(take.varint32()?)?) } else { None };
             index.columns.push(ColumnIndex { series, source, values, times });
@@ -190,6 +210,19 @@ impl BlockIndex {
             }
         }
         Some(index)
+    }
+
+    /// Puts in how long each stream has become, in the order of [`BlockIndex::streams`].
+    pub fn set_lengths(&mut self, lengths: &[u32]) {
+        let mut lengths = lengths.iter().copied();
+        let mut set = |place: &mut Place| place.len = lengths.next().unwrap_or(0);
+        for source in &mut self.sources {
+            [&mut source.tick, &mut source.base, &mut source.shape].into_iter().for_each(&mut set);
+        }
+        for column in &mut self.columns {
+            set(&mut column.values);
+            column.times.iter_mut().for_each(&mut set);
+        }
     }
 
     /// Describes the open block.
@@ -224,8 +257,22 @@ impl BlockIndex {
     }
 }
 
-/// What stands before a sealed block's index: enough to keep the block in memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Reads which lines are of which span.
+fn take_spans(take: &mut Take<'_>, spans: usize, rows: u32) -> Option<Vec<(u32, u32)>> {
+    let (mut found, mut line): (Vec<(u32, u32)>, u32) = (Vec::new(), 0);
+    for _ in 0..take.count()? {
+        let number = take.varint32().filter(|number| (*number as usize) < spans)?;
+        line = line.checked_add(take.varint32()?).filter(|line| *line <= rows)?;
+        if found.last().is_some_and(|(last, _)| *last >= number) {
+            return None;
+        }
+        found.push((number, line));
+    }
+    Some(found)
+}
+
+/// What stands before a sealed block's groups: enough to keep the block in memory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Meta {
     pub index_bytes: u32,
     pub table_bytes: u32,
@@ -236,6 +283,7 @@ pub(crate) struct Meta {
     pub epochs: (u32, u32),
     pub oldest: i64,
     pub newest: i64,
+    pub directory_bytes: u32,
 }
 
 impl Meta {
@@ -251,7 +299,7 @@ impl Meta {
         put_i64(out, self.newest);
         put_u32(out, self.epochs.0);
         put_u32(out, self.epochs.1);
-        out.resize(META_HEAD, 0);
+        put_u32(out, self.directory_bytes);
     }
 
     pub fn take(bytes: &[u8]) -> Option<Meta> {
@@ -261,12 +309,24 @@ impl Meta {
         let end = RowId { opening: take.u32()?, n: take.u64()? };
         let (oldest, newest) = (take.i64()?, take.i64()?);
         let epochs = (take.u32()?, take.u32()?);
+        let directory_bytes = take.u32()?;
         let sane = first.n < NUMBER_MAX && end.n < NUMBER_MAX;
-        sane.then_some(Meta { index_bytes, table_bytes, series, rows, first, end, epochs, oldest, newest })
+        sane.then_some(Meta {
+            index_bytes,
+            table_bytes,
+            series,
+            rows,
+            first,
+            end,
+            epochs,
+            oldest,
+            newest,
+            directory_bytes,
+        })
     }
 
-    /// Returns the bytes before the streams.
+    /// Returns the bytes before the streams, as they were before they were squeezed.
     pub fn bytes(&self) -> Option<u32> {
-        (META_HEAD as u32).checked_add(self.index_bytes)?.checked_add(self.table_bytes)
+        self.index_bytes.checked_add(self.table_bytes)
     }
 }

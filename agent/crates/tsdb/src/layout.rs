@@ -17,7 +17,7 @@ pub(crate) const JOURNAL_PAYLOAD: usize = PAGE - JOURNAL_HEAD;
 /// What a page of a block or checkpoint carries beside its head.
 pub(crate) const BLOB_PAYLOAD: usize = PAGE - BLOB_HEAD;
 /// The format's version; another one is refused.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 /// The smallest file that is accepted.
 pub const FILE_BYTES_MIN: u64 = 256 << 10;
 /// The largest file that is accepted: page numbers are 32 bits wide, and a board's card is no larger.

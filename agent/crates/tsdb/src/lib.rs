@@ -5,8 +5,8 @@
 //!
 //! [`Store`] is a state machine: rows go in, [`DiskOp`]s come out, their results come back as [`OpDone`]; it never
 //! waits and never does I/O but while opening. [`Reader`]s see a snapshot from any thread. A row's way through the
-//! files: `store` (append) → `head` (columns in memory) and `journal` (what is certain soon) → `seal` (a block of
-//! the `ring`); back again through `recover`; out through `reader` and `outbox`.
+//! files: `store` (append) → `head` (columns in memory) and `journal` (what is certain soon) → `seal` (`packed` and
+//! squeezed into `groups`, a block of the `ring`); back again through `recover`; out through `reader` and `outbox`.
 //!
 //! Deliberately not here: downsampling, deletion, a write-ahead log beside the data, memory maps, threads.
 
@@ -29,11 +29,14 @@ mod blob;
 mod cells;
 mod clock;
 mod codec;
+mod column;
 mod crc;
 mod epochs;
+mod groups;
 mod histogram;
 mod layout;
 mod options;
+mod packed;
 mod record;
 mod ring;
 mod series;

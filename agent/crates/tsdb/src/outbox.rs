@@ -1,8 +1,8 @@
 //! The ring as an outbox: rows in the order of their ids.
 //!
 //! A block's rows are found by its spans (ids), its sources' rows (which shape begins at which row) and its columns.
-//! A cursor keeps each column's reader where the last call stopped, also while the block is sealed under it, because
-//! streams stay the same bytes; so an upstream that keeps up decodes every value once.
+//! A cursor keeps each column's reader where the last call stopped; when the block is sealed under it the reader goes
+//! on behind as many values of the sealed column. So an upstream that keeps up decodes every value once.
 //!
 //! Rows of an epoch without a date are not delivered: the walk stops before them and says so. Rows that are gone, and
 //! rows whose page is damaged, are counted as overwritten.
@@ -11,7 +11,8 @@ use std::sync::PoisonError;
 
 use model::{Outbox, RowId, Sample, SelectError, Tail, TailRow, UnixMs, Value};
 
-use crate::codec::{ColumnReader, Item};
+use crate::codec::Item;
+use crate::column::ColumnReader;
 use crate::epochs::{Dated, Epoch, Epochs};
 use crate::histogram;
 use crate::index::Which;
@@ -113,9 +114,14 @@ impl Cursor {
             return Ok(());
         }
         let mut bytes: [Vec<u8>; 3] = Default::default();
-        let froms = [cursor.tick.at(), cursor.base.at(), cursor.shape.at()];
-        for (i, which) in [Which::Tick(place), Which::Base(place), Which::Shape(place)].into_iter().enumerate() {
-            source.stream(view, which, froms[i], &mut bytes[i])?;
+        let readers = [&mut cursor.tick, &mut cursor.base, &mut cursor.shape];
+        let whiches = [Which::Tick(place), Which::Base(place), Which::Shape(place)];
+        let mut froms = [0; 3];
+        for (((reader, which), bytes), from) in readers.into_iter().zip(whiches).zip(&mut bytes).zip(&mut froms) {
+            match resume(source, view, which, reader, bytes)? {
+                Some(at) => *from = at,
+                None => return Ok(()),
+            }
         }
         let shapes = view.index.sources[place as usize].shapes.len();
         while cursor.read < rows && cursor.open.last().is_none_or(|line| line.base < to) {
@@ -148,12 +154,15 @@ impl Cursor {
         }
         let (reader, own_reader) = &mut self.columns[column as usize];
         let [values, own] = &mut self.bytes;
-        let (at, own_at) = (reader.at(), own_reader.at());
-        source.stream(view, Which::Values(column), at, values)?;
+        let Some(at) = resume(source, view, Which::Values(column), reader, values)? else { return Ok(()) };
         let described = view.index.columns[column as usize];
-        if described.times.is_some() {
-            source.stream(view, Which::Times(column), own_at, own)?;
-        }
+        let own_at = match described.times {
+            Some(_) => match resume(source, view, Which::Times(column), own_reader, own)? {
+                Some(at) => at,
+                None => return Ok(()),
+            },
+            None => 0,
+        };
         let labels = source.shared.read().index.labels(described.series).cloned();
         for (row, tick) in rows {
             let Some(item) = reader.next(values, at) else { break };
@@ -181,6 +190,22 @@ impl Cursor {
         }
         Ok(())
     }
+}
+
+/// Copies what a reader needs to go on, and returns from which offset on that is; `None` when it cannot go on, because
+/// the column's first page is damaged.
+fn resume(
+    source: &mut Source<'_>,
+    view: &mut View,
+    which: Which,
+    reader: &mut ColumnReader,
+    bytes: &mut Vec<u8>,
+) -> Result<Option<usize>, SelectError> {
+    source.stream(view, which, reader.at(), bytes)?;
+    if view.sealed.is_some() && reader.settle(bytes, !matches!(which, Which::Values(_))).is_none() {
+        return Ok(None);
+    }
+    Ok(Some(reader.at()))
 }
 
 /// Returns how many rows there were behind `after` and before `next`, as far as that is remembered.

@@ -2,8 +2,8 @@
 //!
 //! The lock is held to find the series and blocks, and to copy one stream of the open block at a time, from the last
 //! mark before what is wanted; never while
-//! the medium is read or a visitor runs. A block that is sealed meanwhile is found again on the medium: the streams
-//! are the same bytes. A page that was overwritten ends the selection with an error; a damaged page costs the rest of
+//! the medium is read or a visitor runs. A block that is sealed meanwhile is found again on the medium: the columns
+//! have the same values. A page that was overwritten ends the selection with an error; a damaged page costs the rest of
 //! the columns that go through it, is counted once, and the others are served.
 
 mod gather;
@@ -17,11 +17,13 @@ use model::{Labels, Matcher, Querier, SelectError, TimeRange, UnixMs};
 
 use crate::blob::{Fault, Pages};
 use crate::cells::FamilyInfo;
-use crate::codec::ColumnReader;
+use crate::column::ColumnReader;
 use crate::drive::{head_range, stats};
 use crate::epochs::Epochs;
+use crate::groups::{Groups, Unpacker};
+use crate::head::Head;
 use crate::head::track::Seek;
-use crate::index::{BlockIndex, META_HEAD, Meta, Which};
+use crate::index::{BlockIndex, Which};
 use crate::outbox::Cursor;
 use crate::series::matching;
 use crate::store::{Shared, Stats};
@@ -49,8 +51,8 @@ impl Clone for Reader {
 /// One block as a reader sees it.
 pub(crate) struct View {
     pub number: u64,
-    /// Its first page in the ring; `None` while it is in memory.
-    pub start: Option<u32>,
+    /// Where it is in the ring; `None` while it is in memory.
+    pub sealed: Option<Groups>,
     pub index: BlockIndex,
 }
 
@@ -58,13 +60,14 @@ pub(crate) struct View {
 pub(crate) struct Source<'a> {
     pub shared: &'a Shared,
     pages: Option<Pages<'a>>,
+    unpacker: Unpacker,
     damaged: Vec<(u64, u32)>,
 }
 
 impl<'a> Source<'a> {
     pub fn new(shared: &'a Shared) -> Source<'a> {
         let pages = shared.read.as_deref().map(|read| Pages::new(read, shared.file, shared.geometry));
-        Source { shared, pages, damaged: Vec::new() }
+        Source { shared, pages, unpacker: Unpacker::default(), damaged: Vec::new() }
     }
 
     /// Describes a sealed block, or the open or frozen one; `None` when it is damaged.
@@ -74,14 +77,14 @@ impl<'a> Source<'a> {
         if let Some(head) = heads.into_iter().flatten().find(|head| head.block == number) {
             let epochs = &state.small.epochs;
             let index = BlockIndex::of(head, &|epoch| epochs.get(epoch).copied());
-            return Ok(Some(View { number, start: None, index }));
+            return Ok(Some(View { number, sealed: None, index }));
         }
         let start = state.ring.get(number).map(|block| block.start).ok_or(SelectError::Overwritten)?;
         drop(state);
         match self.load(number, start) {
-            Ok(index) => Ok(Some(View { number, start: Some(start), index })),
-            Err(fault) => {
-                self.judge(fault, number, start, 0)?;
+            Ok((index, groups)) => Ok(Some(View { number, sealed: Some(groups), index })),
+            Err((fault, page)) => {
+                self.judge(fault, number, start, page)?;
                 Ok(None)
             }
         }
@@ -98,39 +101,25 @@ impl<'a> Source<'a> {
         Ok(())
     }
 
-    fn load(&mut self, number: u64, start: u32) -> Result<BlockIndex, Fault> {
-        let pages = self.pages.as_mut().ok_or(Fault::Damaged)?;
+    fn load(&mut self, number: u64, start: u32) -> Result<(BlockIndex, Groups), (Fault, u32)> {
+        let pages = self.pages.as_mut().ok_or((Fault::Damaged, 0))?;
+        let (meta, groups) = Groups::load(pages, number, start).map_err(|fault| (fault, 0))?;
         let mut bytes = Vec::new();
-        pages.bytes(number, start, 0, META_HEAD as u32, &mut bytes)?;
-        let meta = Meta::take(&bytes).ok_or(Fault::Damaged)?;
-        bytes.clear();
-        pages.bytes(number, start, META_HEAD as u32, meta.index_bytes, &mut bytes)?;
-        let from = meta.bytes().ok_or(Fault::Damaged)?;
-        BlockIndex::take(&mut Take::new(&bytes), meta.rows, from).ok_or(Fault::Damaged)
+        groups.bytes(pages, &mut self.unpacker, (0, meta.index_bytes), &mut bytes)?;
+        let from = meta.bytes().ok_or((Fault::Damaged, 0))?;
+        let index = BlockIndex::take(&mut Take::new(&bytes), meta.rows, from).ok_or((Fault::Damaged, 0))?;
+        Ok((index, groups))
     }
 
-    /// Copies a stream from an offset on; what is behind a damaged page is missing.
+    /// Copies a stream; of one in the open block what lies behind an offset, of one in a sealed block all of it. What
+    /// is behind a damaged page is missing.
     pub fn stream(&mut self, view: &mut View, which: Which, from: usize, out: &mut Vec<u8>) -> Result<(), SelectError> {
         out.clear();
-        if view.start.is_none() {
-            let state = self.shared.read();
-            let heads = [Some(&state.head), state.frozen.as_ref()];
-            if let Some(head) = heads.into_iter().flatten().find(|head| head.block == view.number) {
-                head.copy(which, from, out);
-                return Ok(());
-            }
-            drop(state);
-            let moved = self.view(view.number)?.ok_or(SelectError::Overwritten)?;
-            *view = moved;
-        }
-        let place = view.index.place(which);
-        let (Some(start), Some(pages)) = (view.start, self.pages.as_mut()) else { return Ok(()) };
-        let from = (from as u32).min(place.len);
-        let Err(fault) = pages.bytes(view.number, start, place.offset + from, place.len - from, out) else {
+        let head = self.with_head(view, &mut |head| head.copy(which, from, out))?;
+        if head.is_some() {
             return Ok(());
-        };
-        let page = (place.offset as usize + from as usize + out.len()) / crate::layout::BLOB_PAYLOAD;
-        self.judge(fault, view.number, start, page as u32)
+        }
+        self.sealed_stream(view, which, out)
     }
 
     /// Copies a stream from somewhere before a place on, and returns a reader that begins there.
@@ -141,16 +130,41 @@ impl<'a> Source<'a> {
         seek: Seek,
         out: &mut Vec<u8>,
     ) -> Result<ColumnReader, SelectError> {
-        if view.start.is_none() {
-            let state = self.shared.read();
-            let heads = [Some(&state.head), state.frozen.as_ref()];
-            if let Some(head) = heads.into_iter().flatten().find(|head| head.block == view.number) {
-                out.clear();
-                return Ok(head.seek(which, seek, out));
+        out.clear();
+        if let Some(reader) = self.with_head(view, &mut |head| head.seek(which, seek, out))? {
+            return Ok(ColumnReader::Open(reader));
+        }
+        self.sealed_stream(view, which, out)?;
+        // Nothing can be read of a column whose first page is damaged.
+        Ok(ColumnReader::sealed(out).unwrap_or_default())
+    }
+
+    /// Runs something with a block that is still in memory, under the lock; one that was sealed meanwhile is looked up
+    /// on the medium.
+    fn with_head<T>(&mut self, view: &mut View, run: &mut dyn FnMut(&Head) -> T) -> Result<Option<T>, SelectError> {
+        if view.sealed.is_some() {
+            return Ok(None);
+        }
+        let state = self.shared.read();
+        let heads = [Some(&state.head), state.frozen.as_ref()];
+        if let Some(head) = heads.into_iter().flatten().find(|head| head.block == view.number) {
+            return Ok(Some(run(head)));
+        }
+        drop(state);
+        *view = self.view(view.number)?.ok_or(SelectError::Overwritten)?;
+        Ok(None)
+    }
+
+    fn sealed_stream(&mut self, view: &mut View, which: Which, out: &mut Vec<u8>) -> Result<(), SelectError> {
+        let place = view.index.place(which);
+        let (Some(groups), Some(pages)) = (&view.sealed, self.pages.as_mut()) else { return Ok(()) };
+        match groups.bytes(pages, &mut self.unpacker, (place.offset, place.len), out) {
+            Ok(()) => Ok(()),
+            Err((fault, page)) => {
+                let start = groups.start;
+                self.judge(fault, view.number, start, page)
             }
         }
-        self.stream(view, which, 0, out)?;
-        Ok(ColumnReader::default())
     }
 }
 

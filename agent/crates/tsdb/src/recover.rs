@@ -13,6 +13,7 @@ use model::{Disk, Labels, ReadAt};
 use crate::cells::Commit;
 use crate::crc::extend;
 use crate::epochs::Epoch;
+use crate::groups::Unpacker;
 use crate::head::track::Pool;
 use crate::head::{Head, Replayed};
 use crate::journal::{Journal, seed};
@@ -54,6 +55,7 @@ pub(crate) struct Recover<'a> {
     /// The stream cannot be gone on with: its block is to be sealed.
     broken: bool,
     labels: Vec<u8>,
+    unpacker: Unpacker,
     next_seq: u64,
     max_synced: u64,
 }
@@ -85,6 +87,7 @@ impl<'a> Recover<'a> {
             last_seq: None,
             broken: false,
             labels: Vec::new(),
+            unpacker: Unpacker::default(),
             next_seq: 0,
             max_synced: 0,
         }
@@ -293,6 +296,7 @@ impl<'a> Recover<'a> {
             match output {
                 Output::Write(offset, bytes) => self.disk.write(offset, &bytes).map_err(io("writing a block"))?,
                 Output::Sync => self.disk.sync().map_err(io("syncing a block"))?,
+                Output::Later => {}
             }
         }
         state.ring.add(sealing.block);

@@ -1,25 +1,31 @@
-//! A frozen head becomes a block of the ring, a run of pages at a time.
+//! A frozen head becomes a block of the ring: packed and squeezed in memory, then written a run of pages at a time.
 //!
 //! The order is what makes it safe: the block's pages, a sync, the checkpoint that says the block counts, a sync;
 //! only then does the block enter the index and only then are the journal's pages free. A fault anywhere begins it
 //! anew with the same bytes at the same place, where nothing is believed yet; after `PLACE_FAILURES_MAX` faults at
-//! another place. Each step makes at most one write of `RUN_PAGES` pages, so the work per step is bounded; readers
-//! find the rows in the frozen head until the end.
+//! another place. Each step packs some thousand values or makes one write of `RUN_PAGES` pages, so the work per step is
+//! bounded; readers find the rows in the frozen head until the end.
 
 use model::Mono;
 
 use crate::blob::Writer;
 use crate::cells::{Commit, Small, checkpoint};
-use crate::codec::ColumnReader;
+use crate::codec::TokenReader;
+use crate::column::Sealer;
 use crate::epochs::Epochs;
+use crate::groups::Squeezer;
 use crate::head::Head;
 use crate::head::track::{Seek, Track};
-use crate::index::{BlockIndex, META_HEAD, Meta, Which};
+use crate::index::{BlockIndex, Meta, Which};
 use crate::layout::{BLOB_PAYLOAD, Geometry, KIND_BLOCK, KIND_CHECKPOINT};
 use crate::options::Mutation;
 use crate::ring::{Block, Ring};
 use crate::series::Index;
 
+/// A step that packs ends behind the column with which it has looked at so many values...
+const STEP_VALUES: usize = 8_192;
+/// ...or at so many bytes of tokens, or has squeezed a group.
+const STEP_BYTES: usize = 16 << 10;
 /// How often one place of the ring is tried.
 const PLACE_FAILURES_MAX: u32 = 3;
 
@@ -27,11 +33,14 @@ const PLACE_FAILURES_MAX: u32 = 3;
 pub(crate) enum Output {
     Write(u64, Vec<u8>),
     Sync,
+    /// Nothing yet: there is more to pack.
+    Later,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    Streams,
+    Pack,
+    Pages,
     BlockSync,
     Checkpoint,
     CheckpointSync,
@@ -50,20 +59,58 @@ pub(crate) struct Site {
 pub(crate) struct Sealing {
     site: Site,
     pub block: Block,
-    meta: Vec<u8>,
-    streams: Vec<Which>,
+    meta: Meta,
+    index: BlockIndex,
+    packing: Option<Box<Packing>>,
+    /// The block's bytes, once they are packed.
+    payload: Vec<u8>,
     small: Small,
     next_series: u32,
     slot: u32,
     stage: Stage,
     at: usize,
     writer: Option<Writer>,
-    scratch: Vec<u8>,
     failures: u32,
     /// An operation is on its way.
     pub waiting: bool,
     pub retry_at: Option<Mono>,
     pub bytes_written: u64,
+}
+
+/// What packing needs until it is done.
+struct Packing {
+    streams: Vec<Which>,
+    lengths: Vec<u32>,
+    sealer: Sealer,
+    squeezer: Squeezer,
+    tokens: Vec<u8>,
+}
+
+impl Packing {
+    /// Packs some streams; answers whether there are more.
+    fn step(&mut self, head: &Head) -> bool {
+        let Packing { streams, lengths, sealer, squeezer, tokens } = self;
+        let (mut values, mut bytes) = (0, 0);
+        while let Some(which) = streams.get(lengths.len()) {
+            tokens.clear();
+            head.copy(*which, 0, tokens);
+            bytes += tokens.len();
+            let mut length = 0;
+            let full = squeezer.add(&mut |out| {
+                let before = out.len();
+                values += match which {
+                    Which::Values(_) => sealer.values(tokens, out),
+                    _ => sealer.integers(tokens, out),
+                };
+                length = (out.len() - before) as u32;
+            });
+            lengths.push(length);
+            if full || values >= STEP_VALUES || bytes >= STEP_BYTES {
+                break;
+            }
+        }
+        lengths.len() < streams.len()
+    }
 }
 
 /// Returns the oldest and newest time of a block's rows, by the table as it is now.
@@ -85,10 +132,8 @@ impl Sealing {
         let (oldest, newest) = time_range(&index, &small.epochs);
         let first = index.spans.first().map(|(span, _)| span.id).unwrap_or_default();
         let end = head.newest().map_or(first, |id| id.plus(1));
-        let mut coded = Vec::new();
-        index.put(&mut coded);
         let meta = Meta {
-            index_bytes: coded.len() as u32,
+            index_bytes: 0,
             table_bytes: head.table.len() as u32,
             series: head.table_series,
             rows: head.rows,
@@ -100,27 +145,30 @@ impl Sealing {
             ),
             oldest: oldest.min(head.private_min),
             newest: newest.max(head.private_max),
+            directory_bytes: 0,
         };
-        let mut front = Vec::with_capacity(META_HEAD + coded.len() + head.table.len());
-        meta.put(&mut front);
-        front.extend_from_slice(&coded);
-        front.extend_from_slice(&head.table);
         let streams: Vec<Which> = index.streams().collect();
-        let bytes = front.len() + streams.iter().map(|which| index.place(*which).len as usize).sum::<usize>();
-        let pages = bytes.div_ceil(BLOB_PAYLOAD) as u32;
+        let pages = head.sealed_bytes().div_ceil(BLOB_PAYLOAD) as u32;
         let start = ring.place(pages);
         Sealing {
             site,
             block: Block::new(head.block, start, pages, &meta),
-            meta: front,
-            streams,
+            meta,
+            index,
+            packing: Some(Box::new(Packing {
+                lengths: Vec::with_capacity(streams.len()),
+                streams,
+                sealer: Sealer::default(),
+                squeezer: Squeezer::new(),
+                tokens: Vec::new(),
+            })),
+            payload: Vec::new(),
             small: small.clone(),
             next_series,
             slot,
-            stage: Stage::Streams,
+            stage: Stage::Pack,
             at: 0,
             writer: None,
-            scratch: Vec::new(),
             failures: 0,
             waiting: false,
             retry_at: None,
@@ -131,8 +179,15 @@ impl Sealing {
     /// Returns what is to be done next; `None` when the block counts.
     pub fn step(&mut self, head: &Head) -> Option<Output> {
         let output = match self.stage {
-            Stage::Streams => {
-                let (offset, bytes) = self.next_run(head);
+            Stage::Pack => {
+                if self.packing.as_mut().is_some_and(|packing| packing.step(head)) {
+                    return Some(Output::Later);
+                }
+                self.packed(head);
+                return self.step(head);
+            }
+            Stage::Pages => {
+                let (offset, bytes) = self.next_run();
                 Output::Write(offset, bytes)
             }
             Stage::BlockSync => {
@@ -166,7 +221,10 @@ impl Sealing {
     /// Begins anew after a fault, later.
     pub fn failed(&mut self, retry_at: Mono, ring: &Ring) {
         self.failures += 1;
-        (self.stage, self.at, self.writer, self.waiting) = (Stage::Streams, 0, None, false);
+        if self.stage != Stage::Pack {
+            self.stage = Stage::Pages;
+        }
+        (self.at, self.writer, self.waiting) = (0, None, false);
         self.retry_at = Some(retry_at);
         if self.failures.is_multiple_of(PLACE_FAILURES_MAX) {
             let after = self.block.start + self.block.pages;
@@ -174,24 +232,50 @@ impl Sealing {
         }
     }
 
-    /// Streams are copied until a run is full; the last run also ends the stage.
-    fn next_run(&mut self, head: &Head) -> (u64, Vec<u8>) {
+    /// Puts the block together, now that every stream is packed.
+    fn packed(&mut self, head: &Head) {
+        let Some(packing) = self.packing.take() else { return };
+        let Packing { mut squeezer, lengths, .. } = *packing;
+        squeezer.cut();
+        let (directory, groups) = squeezer.take();
+        self.index.set_lengths(&lengths);
+        let mut coded = Vec::new();
+        self.index.put(&mut coded);
+        self.meta.index_bytes = coded.len() as u32;
+        for part in [&coded, &head.table] {
+            squeezer.add(&mut |out| out.extend_from_slice(part));
+            squeezer.cut();
+        }
+        let (front_directory, front_groups) = squeezer.take();
+        self.meta.directory_bytes = (front_directory.len() + directory.len()) as u32;
+        self.meta.put(&mut self.payload);
+        for part in [&front_directory, &directory, &front_groups, &groups] {
+            self.payload.extend_from_slice(part);
+        }
+        let pages = self.payload.len().div_ceil(BLOB_PAYLOAD) as u32;
+        assert!(pages <= self.block.pages, "{pages} pages in a place for {}", self.block.pages);
+        self.block.pages = pages;
+        (self.index, self.stage) = (BlockIndex::default(), Stage::Pages);
+    }
+
+    /// Pages are filled until a run is full; the last run also ends the stage.
+    fn next_run(&mut self) -> (u64, Vec<u8>) {
         let Site { file, opening, geometry, .. } = self.site;
         let writer = self.writer.get_or_insert_with(|| {
             let Block { number, start, pages, .. } = self.block;
-            let mut writer = Writer::new(file, KIND_BLOCK, geometry.ring(start), number, pages, opening);
-            writer.add(&self.meta);
-            writer
+            Writer::new(file, KIND_BLOCK, geometry.ring(start), number, pages, opening)
         });
         loop {
             if let Some(run) = writer.take_run() {
                 return run;
             }
-            let Some(which) = self.streams.get(self.at) else { break };
-            self.scratch.clear();
-            head.copy(*which, 0, &mut self.scratch);
-            writer.add(&self.scratch);
-            self.at += 1;
+            let rest = &self.payload[self.at..];
+            if rest.is_empty() {
+                break;
+            }
+            let some = rest.len().min(BLOB_PAYLOAD);
+            writer.add(&rest[..some]);
+            self.at += some;
         }
         self.stage = Stage::BlockSync;
         writer.finish().expect("a block has at least the page of its meta, and its last page is never in a full run")
@@ -242,8 +326,8 @@ impl Head {
     }
 
     /// Appends a copy of one stream from somewhere before a place on, and returns a reader that begins there.
-    pub fn seek(&self, which: Which, seek: Seek, out: &mut Vec<u8>) -> ColumnReader {
-        self.track(which).map_or_else(ColumnReader::default, |track| track.seek(&self.pool, seek, out))
+    pub fn seek(&self, which: Which, seek: Seek, out: &mut Vec<u8>) -> TokenReader {
+        self.track(which).map_or_else(TokenReader::default, |track| track.seek(&self.pool, seek, out))
     }
 
     fn track(&self, which: Which) -> Option<&Track> {

@@ -5,7 +5,7 @@
 //! Marks live in a pool of their own that is emptied, and kept, with the block.
 
 use crate::arena::{Arena, Stream};
-use crate::codec::{ColumnReader, State};
+use crate::codec::{State, TokenReader};
 
 /// How many bytes of a column there are between two marks: a few microseconds of decoding against a tenth of the
 /// open block's memory.
@@ -142,7 +142,7 @@ impl Track {
     }
 
     /// Appends a copy of the bytes from the last mark before a place on, and returns a reader that begins there.
-    pub fn seek(&self, pool: &Pool, seek: Seek, out: &mut Vec<u8>) -> ColumnReader {
+    pub fn seek(&self, pool: &Pool, seek: Seek, out: &mut Vec<u8>) -> TokenReader {
         let mut at = self.newest_mark;
         while let Some(mark) = pool.marks.get(at) {
             let is_before = match seek {
@@ -151,12 +151,12 @@ impl Track {
             };
             if is_before {
                 self.stream.copy_behind(&pool.arena, mark.segment, mark.at as usize, out);
-                return ColumnReader::resumed(mark.state.clone(), mark.at as usize, mark.count);
+                return TokenReader::resumed(mark.state.clone(), mark.at as usize, mark.count);
             }
             at = mark.before;
         }
         self.stream.copy(&pool.arena, 0, out);
-        ColumnReader::default()
+        TokenReader::default()
     }
 }
 

@@ -15,7 +15,7 @@ use super::{Hit, Selection, Source, View};
 use crate::codec::Item;
 use crate::head::track::Seek;
 use crate::histogram;
-use crate::index::Which;
+use crate::index::{LINES_READ_MAX, Which};
 
 /// The most lines that a selection keeps at hand.
 const LINES_KEPT_MAX: usize = 1 << 16;
@@ -167,7 +167,10 @@ fn gather_own(
     if reader.skip(&kept.values, base, times.count().saturating_sub(reader.count())).is_none() {
         return Ok(());
     }
-    while let Some(at) = times.next_int(&kept.own, times_base)
+    // No column has more values than its source has lines, whatever its bytes claim.
+    let lines = view.index.sources[view.index.column(column).source as usize].rows.min(LINES_READ_MAX);
+    while times.count() < lines
+        && let Some(at) = times.next_int(&kept.own, times_base)
         && let Some(item) = reader.next(&kept.values, base)
     {
         if range.contains(UnixMs(at)) {

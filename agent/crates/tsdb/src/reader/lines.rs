@@ -8,13 +8,9 @@
 use model::{SelectError, TimeRange, UnixMs};
 
 use super::{Source, View};
-use crate::codec::ColumnReader;
 use crate::epochs::Epochs;
 use crate::head::track::Seek;
-use crate::index::Which;
-
-/// The most lines and runs of shapes that bytes which claim much may cost.
-const LINES_MAX: u32 = 1 << 22;
+use crate::index::{LINES_READ_MAX, Which};
 
 /// The lines of one source that lie within a range.
 #[derive(Debug, Default)]
@@ -84,10 +80,10 @@ impl Source<'_> {
         range: TimeRange,
         epochs: &Epochs,
     ) -> Result<Lines, SelectError> {
-        let rows = view.index.sources[source as usize].rows.min(LINES_MAX);
+        let rows = view.index.sources[source as usize].rows.min(LINES_READ_MAX);
         let mut lines = Lines { shapes: Vec::new(), end: rows, runs: Vec::new() };
         let mut bytes = Vec::new();
-        let spans = self.spans_of(view, source, rows, &mut bytes)?;
+        let spans = view.index.sources[source as usize].spans.clone();
         for (at, (number, first)) in spans.iter().enumerate() {
             let end = spans.get(at + 1).map_or(rows, |(_, next)| *next);
             let Some((span, sealed)) = view.index.spans.get(*number as usize) else { continue };
@@ -119,33 +115,6 @@ impl Source<'_> {
         Ok(lines)
     }
 
-    /// Returns which lines are of which span: a sealed block says it by its rows' numbers.
-    fn spans_of(
-        &mut self,
-        view: &mut View,
-        source: u32,
-        rows: u32,
-        bytes: &mut Vec<u8>,
-    ) -> Result<Vec<(u32, u32)>, SelectError> {
-        if view.start.is_none() {
-            return Ok(view.index.sources[source as usize].spans.clone());
-        }
-        if view.index.spans.len() == 1 {
-            return Ok(vec![(0, 0)]);
-        }
-        self.stream(view, Which::Base(source), 0, bytes)?;
-        let (mut reader, mut spans) = (ColumnReader::default(), Vec::new());
-        for line in 0..rows {
-            let Some(base) = reader.next_int(bytes, 0) else { break };
-            let at = view.index.spans.partition_point(|(span, _)| i64::from(span.first) <= base);
-            let Some(number) = at.checked_sub(1) else { break };
-            if spans.last().is_none_or(|(last, _)| *last < number as u32) {
-                spans.push((number as u32, line));
-            }
-        }
-        Ok(spans)
-    }
-
     /// Reads the shapes of all lines up to the last one within the range.
     fn shapes_of(
         &mut self,
@@ -155,8 +124,8 @@ impl Source<'_> {
         bytes: &mut Vec<u8>,
     ) -> Result<(), SelectError> {
         let last = lines.runs.iter().map(|run| run.first + run.walls.len() as u32).max().unwrap_or(0);
-        self.stream(view, Which::Shape(source), 0, bytes)?;
-        let (mut reader, mut line) = (ColumnReader::default(), 0);
+        let mut reader = self.seek(view, Which::Shape(source), Seek::Value(0), bytes)?;
+        let mut line = 0;
         while line < last
             && let Some((shape, count)) = reader.next_ints(bytes, 0, last - line)
         {

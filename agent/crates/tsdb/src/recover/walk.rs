@@ -6,7 +6,8 @@
 use super::{FoundPage, Recover};
 use crate::blob::{Fault, Pages};
 use crate::cells::{Commit, Small, parse_checkpoint};
-use crate::index::{BlockIndex, META_HEAD, Meta};
+use crate::groups::Groups;
+use crate::index::BlockIndex;
 use crate::layout::{BLOB_PAYLOAD, BlobHead, KIND_CHECKPOINT, PAGE};
 use crate::ring::Block;
 use crate::seal::{Site, forget, time_range};
@@ -136,21 +137,20 @@ impl Recover<'_> {
 
     /// Reads what stands before a block's values: `None` when it is damaged, an error when another block is there.
     fn load(&mut self, pages: &mut Pages<'_>, head: &BlobHead, start: u32) -> Result<Option<Block>, ()> {
-        let mut bytes = Vec::new();
-        if let Err(fault) = pages.bytes(head.block, start, 0, META_HEAD as u32, &mut bytes) {
-            return if matches!(fault, Fault::Overwritten) { Err(()) } else { Ok(None) };
-        }
-        let mut whole = || {
-            let meta = Meta::take(&bytes)?;
-            let length =
-                meta.bytes().filter(|length| u64::from(*length) <= u64::from(head.pages) * BLOB_PAYLOAD as u64)?;
-            let mut front = Vec::new();
-            pages.bytes(head.block, start, 0, length, &mut front).ok()?;
-            let index_end = META_HEAD + meta.index_bytes as usize;
-            let index = BlockIndex::take(&mut Take::new(&front[META_HEAD..index_end]), meta.rows, length)?;
-            Some((meta, index, front.split_off(index_end)))
+        let (meta, groups) = match Groups::load(pages, head.block, start) {
+            Ok(found) => found,
+            Err(Fault::Overwritten) => return Err(()),
+            Err(Fault::Damaged) => return Ok(None),
         };
-        let Some((meta, index, table)) = whole() else { return Ok(None) };
+        let mut whole = || {
+            let streams = meta.bytes().filter(|_| groups.end() <= head.pages as usize * BLOB_PAYLOAD)?;
+            let (mut index, mut table) = (Vec::new(), Vec::new());
+            let unpacker = &mut self.unpacker;
+            groups.bytes(pages, unpacker, (0, meta.index_bytes), &mut index).ok()?;
+            groups.bytes(pages, unpacker, (meta.index_bytes, meta.table_bytes), &mut table).ok()?;
+            Some((BlockIndex::take(&mut Take::new(&index), meta.rows, streams)?, table))
+        };
+        let Some((index, table)) = whole() else { return Ok(None) };
         if self.take_table(&table, meta.series, head.block).is_none() {
             return Ok(None);
         }

@@ -1,0 +1,200 @@
+//! The bytes of a sealed block in groups that are squeezed one by one: written as they come, read where they are
+//! wanted.
+//!
+//! A group has at most `GROUP_BYTES_MAX` bytes before it is squeezed, whatever its length claims; one that would not
+//! get smaller stands as it is. Groups that were unpacked are kept at hand, as many as `KEPT_BYTES_MAX` allows, because
+//! the columns of a series that are asked for one after the other lie in few of them.
+
+use std::collections::VecDeque;
+
+use zstd::bulk::{Compressor, Decompressor};
+
+use crate::blob::{Fault, Pages};
+use crate::index::{META_HEAD, Meta};
+use crate::layout::BLOB_PAYLOAD;
+use crate::wire::{Take, put_varint};
+
+/// A group is cut behind the stream with which it has so many bytes: what reading one column must unpack.
+const GROUP_BYTES: usize = 16 << 10;
+/// No group has more.
+const GROUP_BYTES_MAX: usize = 64 << 10;
+/// Higher levels take twice the time for a hundredth of the bytes.
+const LEVEL: i32 = 6;
+/// The most bytes of unpacked groups that one selection keeps at hand.
+const KEPT_BYTES_MAX: usize = 1 << 20;
+/// The most bytes that a group's entry in the directory takes.
+const ENTRY_BYTES_MAX: usize = 6;
+
+/// Returns at most how many bytes groups need beside what is in them, where they are cut `cuts` times by force.
+pub(crate) fn overhead(bytes: usize, cuts: usize) -> usize {
+    (bytes / GROUP_BYTES + cuts + 1) * ENTRY_BYTES_MAX
+}
+
+/// Squeezes bytes as they come.
+pub(crate) struct Squeezer {
+    compressor: Option<Compressor<'static>>,
+    raw: Vec<u8>,
+    directory: Vec<u8>,
+    groups: Vec<u8>,
+}
+
+impl Squeezer {
+    pub fn new() -> Squeezer {
+        // Without memory for the compressor everything is kept as it is, and is found again all the same.
+        let compressor = Compressor::new(LEVEL).ok();
+        Squeezer { compressor, raw: Vec::new(), directory: Vec::new(), groups: Vec::new() }
+    }
+
+    /// Adds what `fill` appends; answers whether that made a group full.
+    pub fn add(&mut self, fill: &mut dyn FnMut(&mut Vec<u8>)) -> bool {
+        fill(&mut self.raw);
+        let full = self.raw.len() >= GROUP_BYTES;
+        if full {
+            self.cut();
+        }
+        full
+    }
+
+    /// Takes the entries of the groups so far, and the groups.
+    pub fn take(&mut self) -> (Vec<u8>, Vec<u8>) {
+        (std::mem::take(&mut self.directory), std::mem::take(&mut self.groups))
+    }
+
+    /// Ends a group here.
+    pub fn cut(&mut self) {
+        let raw = std::mem::take(&mut self.raw);
+        for group in raw.chunks(GROUP_BYTES_MAX) {
+            let squeezed = self.compressor.as_mut().and_then(|compressor| compressor.compress(group).ok());
+            let stored = squeezed.as_deref().filter(|squeezed| squeezed.len() < group.len()).unwrap_or(group);
+            put_varint(&mut self.directory, group.len() as u64);
+            put_varint(&mut self.directory, stored.len() as u64);
+            self.groups.extend_from_slice(stored);
+        }
+        self.raw = raw;
+        self.raw.clear();
+    }
+}
+
+/// Groups that were unpacked, and what unpacks them.
+#[derive(Default)]
+pub(crate) struct Unpacker {
+    decompressor: Option<Decompressor<'static>>,
+    stored: Vec<u8>,
+    /// The one used last is the last.
+    kept: VecDeque<((u64, u32), Vec<u8>)>,
+    kept_bytes: usize,
+}
+
+impl Unpacker {
+    /// Unpacks one group, or finds it at hand.
+    fn group(&mut self, key: (u64, u32), bytes: usize, load: &mut Load<'_>) -> Result<&[u8], (Fault, usize)> {
+        if let Some(at) = self.kept.iter().position(|(kept, _)| *kept == key) {
+            if let Some(found) = self.kept.remove(at) {
+                self.kept.push_back(found);
+            }
+        } else {
+            self.stored.clear();
+            if let Err(fault) = load(&mut self.stored) {
+                return Err((fault, self.stored.len()));
+            }
+            let group = self.unpack(bytes).ok_or((Fault::Damaged, 0))?;
+            self.kept_bytes += group.len();
+            self.kept.push_back((key, group));
+            while self.kept_bytes > KEPT_BYTES_MAX
+                && self.kept.len() > 1
+                && let Some((_, old)) = self.kept.pop_front()
+            {
+                self.kept_bytes -= old.len();
+            }
+        }
+        self.kept.back().map(|(_, group)| group.as_slice()).ok_or((Fault::Damaged, 0))
+    }
+
+    fn unpack(&mut self, bytes: usize) -> Option<Vec<u8>> {
+        if self.stored.len() == bytes {
+            return Some(self.stored.clone());
+        }
+        if self.decompressor.is_none() {
+            self.decompressor = Decompressor::new().ok();
+        }
+        let group = self.decompressor.as_mut()?.decompress(&self.stored, bytes).ok()?;
+        (group.len() == bytes).then_some(group)
+    }
+}
+
+type Load<'a> = dyn FnMut(&mut Vec<u8>) -> Result<(), Fault> + 'a;
+
+/// Where a sealed block is and where its groups are.
+#[derive(Debug, Clone)]
+pub(crate) struct Groups {
+    block: u64,
+    /// Its first page in the ring.
+    pub start: u32,
+    /// Where each group begins: before it was squeezed, and in the block's payload; and where the last one ends.
+    places: Vec<(u32, u32)>,
+}
+
+impl Groups {
+    /// Reads what stands before a block's groups.
+    pub fn load(pages: &mut Pages<'_>, block: u64, start: u32) -> Result<(Meta, Groups), Fault> {
+        let mut bytes = Vec::new();
+        pages.bytes(block, start, 0, META_HEAD as u32, &mut bytes)?;
+        let meta = Meta::take(&bytes).ok_or(Fault::Damaged)?;
+        bytes.clear();
+        pages.bytes(block, start, META_HEAD as u32, meta.directory_bytes, &mut bytes)?;
+        let places = directory(&bytes, META_HEAD as u32 + meta.directory_bytes).ok_or(Fault::Damaged)?;
+        Ok((meta, Groups { block, start, places }))
+    }
+
+    /// Returns where in the block's payload the last group ends.
+    pub fn end(&self) -> usize {
+        self.places.last().map_or(0, |(_, end)| *end as usize)
+    }
+
+    /// Appends `len` bytes from `from` on, as they were before they were squeezed; what comes before a fault is kept,
+    /// and the fault's page is told.
+    pub fn bytes(
+        &self,
+        pages: &mut Pages<'_>,
+        unpacker: &mut Unpacker,
+        (from, len): (u32, u32),
+        out: &mut Vec<u8>,
+    ) -> Result<(), (Fault, u32)> {
+        let end = from.checked_add(len).ok_or((Fault::Damaged, 0))?;
+        let mut at = from;
+        while at < end {
+            let group = self.places.partition_point(|(begin, _)| *begin <= at);
+            let (Some((begin, stored)), Some((next, stored_end))) =
+                (group.checked_sub(1).and_then(|group| self.places.get(group)), self.places.get(group))
+            else {
+                return Err((Fault::Damaged, 0));
+            };
+            let mut load =
+                |bytes: &mut Vec<u8>| pages.bytes(self.block, self.start, *stored, stored_end - stored, bytes);
+            let unpacked = unpacker.group((self.block, group as u32), (next - begin) as usize, &mut load);
+            let unpacked =
+                unpacked.map_err(|(fault, read)| (fault, (*stored as usize + read) as u32 / BLOB_PAYLOAD as u32))?;
+            let until = end.min(*next);
+            out.extend_from_slice(&unpacked[(at - begin) as usize..(until - begin) as usize]);
+            at = until;
+        }
+        Ok(())
+    }
+}
+
+/// Returns where each group begins and the last one ends; groups lie behind each other from `at` on.
+fn directory(bytes: &[u8], mut at: u32) -> Option<Vec<(u32, u32)>> {
+    let (mut take, mut begin) = (Take::new(bytes), 0u32);
+    let mut places = vec![(begin, at)];
+    while !take.rest.is_empty() {
+        let raw = take.varint32().filter(|raw| (1..=GROUP_BYTES_MAX as u32).contains(raw))?;
+        let stored = take.varint32().filter(|stored| *stored <= raw)?;
+        (begin, at) = (begin.checked_add(raw)?, at.checked_add(stored)?);
+        places.push((begin, at));
+    }
+    Some(places)
+}
+
+#[cfg(test)]
+#[path = "groups_tests.rs"]
+mod tests;
