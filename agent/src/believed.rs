@@ -269,7 +269,11 @@ fn remote_write_headers(remote: &RemoteWrite) -> Result<Vec<(String, String)>, S
     Ok(headers)
 }
 
-fn authorization(auth: &Auth) -> Result<Option<String>, String> {
+/// Returns the `Authorization` header, if there is to be one.
+///
+/// # Errors
+/// When a secret cannot be read.
+pub(crate) fn authorization(auth: &Auth) -> Result<Option<String>, String> {
     Ok(match auth {
         Auth::None => None,
         Auth::Basic { username, password } => {
@@ -280,7 +284,11 @@ fn authorization(auth: &Auth) -> Result<Option<String>, String> {
     })
 }
 
-fn secret(source: &SecretSource) -> Result<String, String> {
+/// Returns a secret.
+///
+/// # Errors
+/// When its file cannot be read.
+pub(crate) fn secret(source: &SecretSource) -> Result<String, String> {
     match source {
         SecretSource::Text(secret) => Ok(secret.reveal().to_owned()),
         SecretSource::File(path) => match std::fs::read_to_string(path) {

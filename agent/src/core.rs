@@ -14,9 +14,11 @@ pub mod setup;
 use model::{Alert, Batch, Labels, MetricKind, Mono, Now, Outcome, SourceId};
 use notify::{Notice, NoticeId, Notifier};
 use rules::Manager;
+use targets::Delivery;
 use tsdb::{DiskOp, OpDone, Store};
 
 use crate::collect::Collection;
+use crate::scraping::Counted;
 use crate::web::MetricsReply;
 use own::Own;
 use pushes::Pushes;
@@ -62,6 +64,10 @@ pub enum Event {
     Look(Look),
     /// Somebody writes these; what was refused is told.
     Received(Vec<Batch>, Box<dyn FnOnce(Vec<tsdb::Refused>) + Send>),
+    /// A target was scraped.
+    Scraped(Box<Delivery>),
+    /// A target has gone: its series end.
+    Ended(SourceId),
     /// A new configuration is in force.
     Changed(Box<Setup>),
 }
@@ -83,6 +89,8 @@ pub enum Effect {
     Print(Batch, Vec<MetricsReply>),
     /// To be called now, after the effects before it.
     Call(Box<dyn FnOnce() + Send>),
+    /// Samples of a target that are stored: the batch is used again.
+    Home(Box<Delivery>),
     /// Rows were appended: upstreams may want them.
     News,
 }
@@ -220,6 +228,15 @@ impl Core {
                 out.push(Effect::News);
                 out.push(Effect::Call(Box::new(move || reply(refused))));
             }
+            Event::Scraped(delivery) => {
+                self.store.append(delivery.at, &delivery.batch, delivery.source, &Labels::empty());
+                self.drain(out);
+                out.extend([Effect::Home(delivery), Effect::News]);
+            }
+            Event::Ended(source) => {
+                self.store.end_source(now, source);
+                self.drain(out);
+            }
             Event::Changed(setup) => match self.rules {
                 Some(_) => self.change(now, *setup),
                 None => self.waiting_setup = Some(setup),
@@ -299,6 +316,11 @@ impl Core {
     /// Tells core how a reload went, for the metrics.
     pub fn reloaded(&mut self, now: Now, is_good: bool) {
         self.own.reloaded(self.store.wall_of(now), is_good);
+    }
+
+    /// Gives core what is counted of scrapes, for the metrics.
+    pub fn set_scrapes(&mut self, counted: Option<Counted>) {
+        self.own.scrapes = counted;
     }
 
     /// Gives core the upstreams' state, for the metrics.

@@ -22,11 +22,13 @@ use tsdb::{DiskOp, OpDone};
 use crate::collect::{Ask, Collect};
 use crate::core::{Core, Effect, Event, pushes};
 use crate::disk::DiskThread;
+use crate::io::scrape::{Scrapes, View};
 use crate::medium::retry::{Attempts, Found};
 use crate::os::service::Service;
 use crate::os::tailfile::TailFile;
 use crate::receivers::Receivers;
 use crate::rules_thread::RulesThread;
+use crate::scraping;
 use crate::upstream::{self, Upstream};
 use crate::web::targets::{Health, Target, Targets};
 use crate::web::{self, MetricsReply, Status};
@@ -111,6 +113,8 @@ pub struct WebHouse {
     pub line: Line,
     /// To the collect thread.
     pub collect: Collect,
+    /// To the thread that scrapes.
+    pub scrapes: View,
 }
 
 impl web::House for WebHouse {
@@ -125,7 +129,9 @@ impl web::House for WebHouse {
     fn status(&self) -> Option<Status> {
         let (tell, told) = sync_channel(1);
         self.line.send(Message::Status(tell));
-        told.recv_timeout(Duration::from_millis(STATUS_MS_MAX)).ok()
+        let mut status: Status = told.recv_timeout(Duration::from_millis(STATUS_MS_MAX)).ok()?;
+        scraping::add_shown(self.scrapes.shown(), &mut status.targets);
+        Some(status)
     }
 
     fn rules(&self) -> Option<Vec<rules::GroupView>> {
@@ -181,6 +187,8 @@ pub struct Running {
     pub upstreams: Vec<Upstream>,
     /// Reads the machine.
     pub collect: Collect,
+    /// Reads other targets.
+    pub scrapes: Scrapes,
     /// The store as queries see it.
     pub reader: Arc<RwLock<tsdb::Reader>>,
     /// The service manager.
@@ -247,6 +255,7 @@ impl Running {
         if let Event::Collected(_) = event {
             let states = self.upstreams.iter().map(Upstream::state).collect();
             self.core.set_upstreams(states);
+            self.core.set_scrapes(self.scrapes.counted());
         }
     }
 
@@ -263,6 +272,7 @@ impl Running {
                 Effect::Spare(batch) => self.collect.ask(Ask::Spare(batch)),
                 Effect::Print(batch, readers) => self.collect.ask(Ask::Print(batch, readers)),
                 Effect::Call(call) => call(),
+                Effect::Home(delivery) => self.scrapes.home(delivery),
                 Effect::News => self.upstreams.iter().for_each(Upstream::wake),
             }
         }

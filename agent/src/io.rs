@@ -4,11 +4,15 @@
 //! bounded, and handed to `web`, which answers without knowing what a socket is. Work that computes or reads flash
 //! runs on the runtime's small blocking pool, so that `/-/healthy` answers while a heavy query runs.
 
+mod discover;
+mod dns;
+mod fetch;
 mod first_line;
 pub mod http;
 pub mod mqtt;
 mod patient;
 pub mod post;
+pub mod scrape;
 pub mod signals;
 
 use std::io;

@@ -20,6 +20,8 @@ pub mod disk;
 pub mod gpio;
 pub mod receivers;
 pub mod rules_thread;
+pub mod scraping;
+pub mod target_lists;
 pub mod upstream;
 
 pub mod about;

@@ -21,3 +21,4 @@ mod reload;
 mod remote_write;
 mod restart;
 mod rules;
+mod scrape;

@@ -21,6 +21,7 @@ use crate::config::{Config, ListenAddress, Loaded};
 use crate::core::{Core, Event};
 use crate::disk::DiskThread;
 use crate::house::{Line, Message, Reload, Running, StartUpstreams, WebHouse, days_guessed, days_held, days_in_words};
+use crate::io::scrape::{News, Scrapes};
 use crate::io::{self, signals::Signal};
 use crate::logging::{self, Format};
 use crate::medium::{self, Medium, retry::Retry};
@@ -30,7 +31,7 @@ use crate::receivers::Receivers;
 use crate::rules_thread::RulesThread;
 use crate::upstream;
 use crate::web::{Settings, Web, push};
-use crate::{about, gpio};
+use crate::{about, gpio, scraping};
 
 const FLAGS: [&str; 8] = [
     "config.file",
@@ -178,6 +179,18 @@ fn start(flags: Flags, config: Config, loaded: Loaded) -> Result<(), Failure> {
         Collect::start(lane, believed::interval_ms(&config), watched, clock.clone(), tell).map_err(thread)?
     };
 
+    let mut scrapes = {
+        let line = line.clone();
+        let tell = Arc::new(move |news| {
+            line.event(match news {
+                News::Samples(delivery) => Event::Scraped(delivery),
+                News::Ended(source) => Event::Ended(source),
+            });
+        });
+        Scrapes::new(scraping::bounds(&config), clock.clone(), tell)
+    };
+    scrapes.change(scraping::reaches(&config)).map_err(thread)?;
+
     let setup = believed::setup(&config, loaded.rules, loaded.notify, port);
     let new_upstreams = believed::upstreams(
         &config,
@@ -194,7 +207,7 @@ fn start(flags: Flags, config: Config, loaded: Loaded) -> Result<(), Failure> {
     let mut upstreams = Vec::new();
     upstream::replace(&mut upstreams, new_upstreams);
     let web = Arc::new(Web {
-        house: Box::new(WebHouse { line: line.clone(), collect: collect.clone() }),
+        house: Box::new(WebHouse { line: line.clone(), collect: collect.clone(), scrapes: scrapes.view() }),
         reader: reader.clone(),
         engine: engine(),
         clock: clock.clone(),
@@ -239,6 +252,7 @@ fn start(flags: Flags, config: Config, loaded: Loaded) -> Result<(), Failure> {
         receivers,
         upstreams,
         collect,
+        scrapes,
         reader,
         service,
         line: line.clone(),
@@ -324,6 +338,9 @@ fn reloader(flags: &Flags, port: u16, web: Arc<Web>, query_ms_max: Arc<AtomicU64
         query_ms_max.store(config.query.timeout_ms, Ordering::Relaxed);
         running.start_upstreams = starter(config.clone(), port);
         running.about.interval_ms = believed::interval_ms(&config);
+        if let Err(error) = running.scrapes.change(scraping::reaches(&config)) {
+            log::error!("starting the thread that scrapes: {error}; it is tried at the next reload");
+        }
         running.collect.ask(Ask::Change(Box::new(lane), believed::interval_ms(&config)));
         *web.external_labels.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = setup.external_labels.clone();
         *web.config.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = loaded.shown;

@@ -44,6 +44,7 @@ pub use mqtt::{Broker, Mqtt, Selector};
 pub use outside::Outside;
 pub use remote_write::{Queue, RemoteWrite};
 pub use rule_files::RuleFile;
+pub(crate) use rule_files::matches;
 pub use scrape::{Scrape, ScrapeDefaults};
 pub use storage::{Storage, Tail};
 pub use web::{ListenAddress, Query, Web};

@@ -143,7 +143,7 @@ fn read(at: &At<String>, path: PathBuf, outside: &Outside, errors: &mut Errors) 
 }
 
 /// Matches a name against `*`, `?` and `[a-z]`, going back only to the last `*`: no pattern takes long.
-fn matches(pattern: &str, name: &str) -> bool {
+pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
     let (mut p, mut n, mut back) = (0, 0, None);
     while n < name.len() {

@@ -9,6 +9,7 @@ use rules::Counts;
 use tsdb::Stats;
 
 use crate::cli::VERSION;
+use crate::scraping::{self, Counted};
 use crate::web::status::Upstream as Shown;
 
 use MetricKind::{Counter, Gauge};
@@ -65,6 +66,8 @@ pub fn receivers_shown(counts: Vec<ReceiverCounts>) -> impl Iterator<Item = Show
 pub struct Own {
     /// How the upstreams stand; the loop keeps it fresh.
     pub upstreams: Vec<UpstreamState>,
+    /// What is counted of scrapes; `None` while nobody is scraped. The loop keeps it fresh.
+    pub scrapes: Option<Counted>,
     reload_good: bool,
     reload_at: UnixMs,
 }
@@ -72,7 +75,7 @@ pub struct Own {
 impl Own {
     /// Returns the state at start: the configuration in force was just read.
     pub fn new(now: Now) -> Own {
-        Own { upstreams: Vec::new(), reload_good: true, reload_at: now.wall }
+        Own { upstreams: Vec::new(), scrapes: None, reload_good: true, reload_at: now.wall }
     }
 
     /// Notes how a reload went.
@@ -104,6 +107,9 @@ impl Own {
             add_receivers(out, notifier);
         }
         self.add_upstreams(out);
+        if let Some(counted) = &self.scrapes {
+            scraping::add_counted(counted, out);
+        }
     }
 
     fn add_process(&self, out: &mut Batch, now: Now) {

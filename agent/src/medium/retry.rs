@@ -187,7 +187,7 @@ fn settle(store: &mut Store, disk: &mut dyn Disk, tail: Option<&TailFile>, now: 
     loop {
         store.tick(now);
         store.take_ops(&mut ops);
-        if ops.is_empty() {
+        if ops.is_empty() && !store.is_packing() {
             return;
         }
         for op in ops.drain(..) {

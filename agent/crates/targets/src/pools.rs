@@ -315,6 +315,11 @@ impl Pools {
         self.pools.iter().flat_map(|pool| pool.dropped.iter().map(|labels| (pool.job.name.as_str(), labels)))
     }
 
+    /// Returns how many targets of each job rules dropped.
+    pub fn dropped_by_job(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.pools.iter().map(|pool| (pool.job.name.as_str(), pool.dropped_total as u64))
+    }
+
     /// Makes the targets of a job what its providers and its rules say.
     fn settle(&mut self, now: Now, index: usize) {
         let pool = &mut self.pools[index];

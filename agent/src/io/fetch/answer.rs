@@ -1,0 +1,297 @@
+//! Reading an HTTP answer: its head, then its body by length, in chunks or up to the end, and what is compressed.
+//!
+//! Every length that is claimed is checked before it is believed, every byte is counted before it is kept. Interim
+//! answers (1xx) are passed over.
+
+use std::io::Read;
+
+use targets::{Failure, Reason};
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+use super::{about, worded};
+
+/// The longest head, in bytes.
+const HEAD_BYTES_MAX: usize = 32 << 10;
+/// The most headers.
+const HEADERS_MAX: usize = 100;
+/// How much is asked for at once, in bytes.
+const READ_BYTES: usize = 8 << 10;
+/// The longest line before a chunk, in bytes.
+const CHUNK_LINE_BYTES_MAX: usize = 4 << 10;
+
+/// What a head says, as far as it matters.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Head {
+    pub status: u16,
+    pub reason: String,
+    pub content_type: String,
+    pub location: Option<String>,
+    pub is_gzip: bool,
+    pub length: Option<u64>,
+    pub is_chunked: bool,
+}
+
+/// Why a body was not read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Problem {
+    /// It is longer than it may be.
+    TooLong,
+    /// All answers together are.
+    TooMany,
+    /// The connection, or what it brought.
+    Broken(String),
+}
+
+impl Head {
+    pub fn is_redirect(&self) -> bool {
+        matches!(self.status, 301 | 302 | 303 | 307 | 308)
+    }
+}
+
+impl Problem {
+    pub fn failure(self, url: &str) -> Failure {
+        match self {
+            Problem::TooLong => Failure { what: "body size limit exceeded".to_owned(), reason: Reason::BodySize },
+            Problem::TooMany => {
+                let what = "too many bytes of all answers at once".to_owned();
+                Failure { what, reason: Reason::BodySize }
+            }
+            Problem::Broken(what) => about(url, &what, Reason::Connection),
+        }
+    }
+}
+
+/// Reads a head, and what has come of the body behind it.
+pub(super) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> Result<(Head, Vec<u8>), String> {
+    let mut bytes = Vec::with_capacity(READ_BYTES);
+    loop {
+        if let Some((head, length)) = parse_head(&bytes)? {
+            bytes.drain(..length);
+            if head.status >= 200 {
+                return Ok((head, bytes));
+            }
+            continue;
+        }
+        if bytes.len() > HEAD_BYTES_MAX {
+            return Err("net/http: server response headers exceeded 32768 bytes; aborted".to_owned());
+        }
+        bytes.reserve(READ_BYTES);
+        match stream.read_buf(&mut bytes).await {
+            Ok(0) => return Err("EOF".to_owned()),
+            Ok(_) => {}
+            Err(error) => return Err(worded(&error)),
+        }
+    }
+}
+
+/// Returns a head and its length in bytes, or `None` when more is needed.
+fn parse_head(bytes: &[u8]) -> Result<Option<(Head, usize)>, String> {
+    let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+    let mut response = httparse::Response::new(&mut headers);
+    let length = match response.parse(bytes) {
+        Ok(httparse::Status::Complete(length)) => length,
+        Ok(httparse::Status::Partial) => return Ok(None),
+        Err(error) => return Err(format!("malformed HTTP response: {error}")),
+    };
+    let mut head = Head {
+        status: response.code.unwrap_or(0),
+        reason: response.reason.unwrap_or("").chars().filter(|c| !c.is_control()).take(80).collect(),
+        ..Head::default()
+    };
+    for header in response.headers.iter() {
+        let value = String::from_utf8_lossy(header.value).trim().to_owned();
+        match header.name.to_ascii_lowercase().as_str() {
+            "content-type" => head.content_type = value,
+            "location" => head.location = Some(value),
+            "content-encoding" => head.is_gzip = value.eq_ignore_ascii_case("gzip"),
+            "transfer-encoding" => head.is_chunked = value.to_ascii_lowercase().ends_with("chunked"),
+            "content-length" => {
+                let length = value.parse().map_err(|_| format!("bad Content-Length {value:?}"))?;
+                if head.length.is_some_and(|other| other != length) {
+                    return Err("http: message cannot contain multiple Content-Length headers".to_owned());
+                }
+                head.length = Some(length);
+            }
+            _ => {}
+        }
+    }
+    Ok(Some((head, length)))
+}
+
+/// Reads a body as it was sent; `grow` is told how long it has become and may say that this is too much.
+pub(super) async fn read_body(
+    stream: &mut (impl AsyncRead + Unpin),
+    head: &Head,
+    rest: Vec<u8>,
+    limit: usize,
+    grow: &mut (dyn FnMut(usize) -> bool + Send),
+) -> Result<Vec<u8>, Problem> {
+    let length = head.length.filter(|_| !head.is_chunked);
+    if length.is_some_and(|length| length > limit as u64) {
+        return Err(Problem::TooLong);
+    }
+    let mut chunks = head.is_chunked.then(Chunks::default);
+    let mut body = Vec::new();
+    let mut piece = rest;
+    loop {
+        let is_whole = match &mut chunks {
+            Some(chunks) => chunks.take(&piece, &mut body).map_err(Problem::Broken)?,
+            None => {
+                body.extend_from_slice(&piece);
+                length.is_some_and(|length| body.len() as u64 >= length)
+            }
+        };
+        if let Some(length) = length {
+            body.truncate(length as usize);
+        }
+        if body.len() > limit {
+            return Err(Problem::TooLong);
+        }
+        if !grow(body.len()) {
+            return Err(Problem::TooMany);
+        }
+        if is_whole {
+            return Ok(body);
+        }
+        piece.clear();
+        piece.reserve(READ_BYTES);
+        match stream.read_buf(&mut piece).await {
+            Ok(0) if length.is_none() && chunks.is_none() => return Ok(body),
+            Ok(0) => return Err(Problem::Broken("unexpected EOF".to_owned())),
+            Ok(_) => {}
+            Err(error) => return Err(Problem::Broken(worded(&error))),
+        }
+    }
+}
+
+/// Takes a chunked body apart, whatever pieces it comes in.
+#[derive(Debug, Default)]
+struct Chunks {
+    /// The line that is being read: a chunk's length, or a trailer.
+    line: Vec<u8>,
+    /// How much of the present chunk is missing; its line end counts.
+    left: usize,
+    in_trailer: bool,
+}
+
+/// The line end behind a chunk, in bytes.
+const LINE_END: usize = 2;
+
+impl Chunks {
+    /// Appends what a piece brings; `true` at the end of the body.
+    fn take(&mut self, mut piece: &[u8], body: &mut Vec<u8>) -> Result<bool, String> {
+        while !piece.is_empty() {
+            if self.left > 0 {
+                let (part, after) = piece.split_at(self.left.min(piece.len()));
+                let data = self.left.saturating_sub(LINE_END).min(part.len());
+                body.extend_from_slice(&part[..data]);
+                self.left -= part.len();
+                piece = after;
+                continue;
+            }
+            let (first, after) = (piece[0], &piece[1..]);
+            piece = after;
+            if first != b'\n' {
+                self.line.push(first);
+                if self.line.len() > CHUNK_LINE_BYTES_MAX {
+                    return Err("http: chunk line too long".to_owned());
+                }
+                continue;
+            }
+            let line = std::mem::take(&mut self.line);
+            let line = line.strip_suffix(b"\r").unwrap_or(&line);
+            if self.in_trailer {
+                if line.is_empty() {
+                    return Ok(true);
+                }
+                continue;
+            }
+            let digits = line.split(|byte| *byte == b';').next().unwrap_or(&[]).trim_ascii();
+            let size = std::str::from_utf8(digits).ok().filter(|text| !text.starts_with('+'));
+            let size = size.and_then(|text| u32::from_str_radix(text, 16).ok());
+            let size = size.ok_or("invalid byte in chunk length")? as usize;
+            self.in_trailer = size == 0;
+            self.left = if size == 0 { 0 } else { size.saturating_add(LINE_END) };
+        }
+        Ok(false)
+    }
+}
+
+/// Returns what a body is uncompressed: up to the limit, and a compressed bomb not a byte further.
+pub(super) fn inflate(
+    body: &[u8],
+    limit: usize,
+    grow: &mut (dyn FnMut(usize) -> bool + Send),
+) -> Result<Vec<u8>, Problem> {
+    let mut reader = flate2::read::MultiGzDecoder::new(body);
+    let (mut out, mut piece) = (Vec::new(), [0; READ_BYTES]);
+    loop {
+        let read = reader.read(&mut piece).map_err(|error| Problem::Broken(format!("gzip: {error}")))?;
+        if read == 0 {
+            return Ok(out);
+        }
+        out.extend_from_slice(&piece[..read]);
+        if out.len() > limit {
+            return Err(Problem::TooLong);
+        }
+        if !grow(body.len() + out.len()) {
+            return Err(Problem::TooMany);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_are_read_as_far_as_they_matter() {
+        let text =
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nCONTENT-ENCODING: GZip\r\nContent-Length: 5\r\n\r\nhello";
+        let (head, length) = parse_head(text).expect("well formed").expect("whole");
+        assert_eq!(
+            (head.status, head.content_type.as_str(), head.is_gzip, head.length),
+            (200, "text/plain", true, Some(5))
+        );
+        assert_eq!(&text[length..], b"hello");
+        assert_eq!(parse_head(&text[..40]), Ok(None));
+        assert!(parse_head(b"garbage\r\n\r\n").is_err());
+        assert!(parse_head(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n").is_err());
+        assert!(parse_head(b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n").is_err());
+    }
+
+    #[test]
+    fn chunks_come_in_any_pieces() {
+        let text = b"5;x=y\r\nhello\r\n1\r\n \r\n6\r\nworld!\r\n0\r\nTrailer: x\r\n\r\n";
+        for size in 1..text.len() {
+            let (mut chunks, mut body, mut done) = (Chunks::default(), Vec::new(), false);
+            for piece in text.chunks(size) {
+                done = chunks.take(piece, &mut body).expect("well formed");
+            }
+            assert!(done && body == b"hello world!", "{size}");
+        }
+        for bad in [&b"x\r\n"[..], b"\r\n", b"-1\r\n", b"fffffffff\r\n", b"+5\r\n"] {
+            assert!(Chunks::default().take(bad, &mut Vec::new()).is_err(), "{bad:?}");
+        }
+        assert!(Chunks::default().take(&[b'0'; CHUNK_LINE_BYTES_MAX + 1], &mut Vec::new()).is_err());
+    }
+
+    #[test]
+    fn a_bomb_is_stopped_at_the_limit() {
+        use std::io::Write;
+        let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        let zeros = vec![0; 1 << 20];
+        (0..64).for_each(|_| bomb.write_all(&zeros).expect("into memory"));
+        let bomb = bomb.finish().expect("into memory");
+        assert!(bomb.len() < 100 << 10);
+        let mut most = 0;
+        let mut grow = |bytes| {
+            most = bytes;
+            true
+        };
+        assert_eq!(inflate(&bomb, 1 << 20, &mut grow), Err(Problem::TooLong));
+        assert!(most <= bomb.len() + (1 << 20) + READ_BYTES);
+        assert!(matches!(inflate(b"no gzip", 10, &mut |_| true), Err(Problem::Broken(_))));
+        assert_eq!(inflate(&bomb, 1 << 30, &mut |bytes| bytes < 1 << 20), Err(Problem::TooMany));
+    }
+}
