@@ -133,8 +133,9 @@ fn options(storage: &Storage) -> Options {
     }
 }
 
-/// A block is open, frozen while it is sealed, and copied once while it is written: a quarter each, one to spare.
+/// A block is open, frozen while it is sealed, and copied once while it is written: a quarter each, one to spare. Whoever
+/// gives more memory than the default has many series, which a small block would have to name again and again.
 fn block_bytes_max(storage: &Storage) -> usize {
-    let default = Options::default().block_bytes_max;
-    default.min(storage.memory_bytes as usize / 4)
+    let (default, memory) = (Options::default().block_bytes_max, storage.memory_bytes as usize);
+    default.max(memory / 8).min(memory / 4)
 }
