@@ -6,42 +6,8 @@
 //! node_exporter is with its textfiles, `scrape` is exactly as lenient as Prometheus is with its targets (text,
 //! OpenMetrics, protobuf). No file, socket or clock is touched here.
 //!
-//! Read `print` first, then `federate`, `parse`, `scrape`. A scrape is walked entry by entry, or made a batch at once:
-//!
-//! ```
-//! use exposition::{Entry, Format, Limits, Scrape, ScrapeFiller, ScrapeOptions};
-//!
-//! let body = b"# TYPE node_load1 gauge\nnode_load1{board=\"a\"} 0.42 1795249204020\n";
-//! let format = Format::of_content_type("text/plain; version=0.0.4", None).format.expect("a known type");
-//!
-//! let mut scrape = Scrape::new(format, body, ScrapeOptions::default(), Limits::default());
-//! while let Some(entry) = scrape.next_entry()? {
-//!     if let Entry::Sample(sample) = entry {
-//!         assert_eq!((sample.name, sample.labels.get("board"), sample.value), ("node_load1", Some("a"), 0.42));
-//!     }
-//! }
-//!
-//! let (mut filler, mut batch) = (ScrapeFiller::new(), model::Batch::new());
-//! let filled = filler.fill(format, body, ScrapeOptions::default(), Limits::default(), &mut batch)?;
-//! assert_eq!((filled.samples, batch.rows().len()), (1, 1));
-//! # Ok::<(), exposition::ScrapeError>(())
-//! ```
-//!
-//! A file larger than memory goes through [`TextStream`], which needs a reader and a closure:
-//!
-//! ```
-//! use std::ops::ControlFlow;
-//! use exposition::{Format, Limits, Placed, ScrapeOptions, TextStream};
-//!
-//! let mut lines = 0;
-//! let mut stream = TextStream::new(Format::OpenMetrics, ScrapeOptions::default(), Limits::default());
-//! stream.read(&mut &b"up 1 1795249204.02\nup 0 1795249219.02\n# EOF\n"[..], &mut |placed: Placed<'_>| {
-//!     lines = placed.line();
-//!     ControlFlow::Continue(())
-//! })?;
-//! assert_eq!((lines, stream.place().lines), (2, 3));
-//! # Ok::<(), exposition::StreamError>(())
-//! ```
+//! Read `print` first, then `federate`, `parse`, `scrape`. There are examples at [`Scrape`] (entry by entry),
+//! [`ScrapeFiller`] (a batch at once) and [`TextStream`] (a file larger than memory).
 
 mod federate;
 mod parse;

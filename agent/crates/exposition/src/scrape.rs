@@ -110,6 +110,20 @@ pub struct ScrapeMemory {
 }
 
 /// One scrape while it is read.
+///
+/// ```
+/// use exposition::{Entry, Format, Limits, Scrape, ScrapeOptions};
+///
+/// let body = b"# TYPE node_load1 gauge\nnode_load1{board=\"a\"} 0.42 1795249204020\n";
+/// let format = Format::of_content_type("text/plain; version=0.0.4", None).format.expect("a known type");
+/// let mut scrape = Scrape::new(format, body, ScrapeOptions::default(), Limits::default());
+/// while let Some(entry) = scrape.next_entry()? {
+///     if let Entry::Sample(sample) = entry {
+///         assert_eq!((sample.name, sample.labels.get("board"), sample.value), ("node_load1", Some("a"), 0.42));
+///     }
+/// }
+/// # Ok::<(), exposition::ScrapeError>(())
+/// ```
 #[derive(Debug)]
 pub struct Scrape<'a> {
     bytes: &'a [u8],

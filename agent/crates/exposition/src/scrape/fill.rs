@@ -16,6 +16,15 @@ use super::{Format, Limits, Scrape, ScrapeError, ScrapeMemory, ScrapeOptions};
 const LABELS_FEW: usize = 8;
 
 /// Fills batches and keeps its memory, so that scraping the same target again allocates nothing.
+///
+/// ```
+/// use exposition::{Format, Limits, ScrapeFiller, ScrapeOptions};
+///
+/// let (mut filler, mut batch) = (ScrapeFiller::new(), model::Batch::new());
+/// let filled = filler.fill(Format::Text, b"up 1\n", ScrapeOptions::default(), Limits::default(), &mut batch)?;
+/// assert_eq!((filled.samples, batch.rows().len()), (1, 1));
+/// # Ok::<(), exposition::ScrapeError>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct ScrapeFiller {
     memory: ScrapeMemory,

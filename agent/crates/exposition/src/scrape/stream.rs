@@ -19,6 +19,20 @@ use super::{Format, Limits, ScrapeError, ScrapeMemory, ScrapeOptions, count_newl
 pub const STREAM_BYTES: usize = 1 << 20;
 
 /// Reads one stream.
+///
+/// ```
+/// use std::ops::ControlFlow;
+/// use exposition::{Format, Limits, Placed, ScrapeOptions, TextStream};
+///
+/// let mut lines = 0;
+/// let mut stream = TextStream::new(Format::OpenMetrics, ScrapeOptions::default(), Limits::default());
+/// stream.read(&mut &b"up 1 1795249204.02\nup 0 1795249219.02\n# EOF\n"[..], &mut |placed: Placed<'_>| {
+///     lines = placed.line();
+///     ControlFlow::Continue(())
+/// })?;
+/// assert_eq!((lines, stream.place().lines), (2, 3));
+/// # Ok::<(), exposition::StreamError>(())
+/// ```
 #[derive(Debug)]
 pub struct TextStream {
     is_open: bool,
