@@ -360,6 +360,39 @@ fn a_stream_that_is_wrong_says_where_and_one_too_long_is_refused() {
     assert!(matches!(stopped, Err(StreamError::Stopped)));
 }
 
+/// What a chunk says of its lines' family holds for the lines of the next chunk.
+#[test]
+fn a_family_goes_on_over_the_end_of_a_chunk() {
+    let body = format!("# TYPE h histogram\n{}", "h_bucket{le=\"1\"} 1\n".repeat(2 * STREAM_BYTES / 20));
+    let (mut stream, mut samples) = (TextStream::new(Format::Text, PLAIN, Limits::default()), 0);
+    let read = stream.read(&mut body.as_bytes(), &mut |placed| {
+        if let Entry::Sample(sample) = placed.entry {
+            assert_eq!(sample.labels.get("le"), Some("1.0"), "line {}", placed.line());
+            samples += 1;
+        }
+        ControlFlow::Continue(())
+    });
+    read.expect("a good body");
+    assert_eq!(samples, 2 * STREAM_BYTES / 20);
+}
+
+/// A histogram that is native and classic gives its native form, and the classic series only where they are kept.
+#[test]
+fn a_histogram_of_both_forms_is_not_made_native_again() {
+    let both = "name: \"h\" type: HISTOGRAM metric: < histogram: < sample_count: 1 sample_sum: 1 zero_count: 1 \
+                bucket: < cumulative_count: 1 upper_bound: inf > > >";
+    let body = textproto::delimited([both]);
+    for (classic_to_native, keep_classic, series) in
+        [(false, false, 1), (true, false, 1), (false, true, 4), (true, true, 4)]
+    {
+        let options = ScrapeOptions { classic_to_native, keep_classic, ..PLAIN };
+        let (lines, error) = read(Format::Protobuf, &body, options);
+        let native = lines.iter().filter(|line| line.contains("schema 0")).count();
+        assert_eq!((lines.len() - 2, native, error), (series, 1, None), "{lines:#?}");
+        assert!(!lines.iter().any(|line| line.contains("schema -53")), "{lines:#?}");
+    }
+}
+
 const GOOD_TEXT: &[&str] = &[
     "# HELP a b\\n\n# TYPE a histogram\na_bucket{le=\"1\",x=\"\\\"\"} 1 5\na_sum -1e9\n\n# EOF\n#\n",
     "# TYPE s summary\ns{quantile=\"0.5\"} NaN\ns_count 3\n{\"a.b\",c=\"\n\"} 1e-7\n# HELP \"x y\" z\n",
