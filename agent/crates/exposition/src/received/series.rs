@@ -1,4 +1,7 @@
 //! One series of a remote-write request: its labels, its samples, and the batches they go to.
+//!
+//! The parts are gathered while the message is read, in memory that the next series uses again, and given out at once
+//! when it is over; what cannot be true is counted with its reason. The wire format is read by `scrape::wire`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,6 +23,9 @@ pub(super) struct Builder<'a> {
     one: One<'a>,
 }
 
+/// Names and values of labels.
+type Pairs<'a> = Vec<(&'a str, &'a str)>;
+
 /// The parts of the series being read; its memory is kept for the next.
 #[derive(Default)]
 struct One<'a> {
@@ -30,7 +36,7 @@ struct One<'a> {
     histograms: Vec<(Histogram, UnixMs, Option<UnixMs>)>,
     /// Histograms whose numbers cannot be true.
     bad: Vec<String>,
-    exemplars: Vec<(Vec<(&'a str, &'a str)>, f64, UnixMs)>,
+    exemplars: Vec<(Pairs<'a>, f64, UnixMs)>,
     about: Option<About<'a>>,
     start: Option<UnixMs>,
 }
