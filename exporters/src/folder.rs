@@ -15,7 +15,7 @@ use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use crate::error::CollectError;
-use crate::host::{is_silence, set_path};
+use crate::host::{is_silence, open, set_path};
 
 /// The most files that one collector keeps open; the others are opened every time.
 pub const OPEN_MAX: usize = 128;
@@ -113,7 +113,7 @@ impl Desk {
             Some(result) => result,
             None => {
                 set_path(&mut self.path, base, &[&folder.dir, "/", name]);
-                File::open(&self.path).and_then(|file| {
+                open(&self.path).and_then(|file| {
                     let result = read_once(&file, &mut self.buf);
                     if base == Path::new(KERNELS) && self.open < OPEN_MAX {
                         *slot = Some(file);

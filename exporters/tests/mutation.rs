@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::own::{board, flags, mounts};
-use crate::support::{Folder, copy, lane_over, printed};
+use crate::support::{Folder, copy, lane_over, printed, shared};
 
 /// How often each file is damaged.
 const ROUNDS: usize = 10;
@@ -24,11 +24,13 @@ impl Seed {
     }
 }
 
-fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+/// Lists all files below a folder.
+pub fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     let mut entries: Vec<PathBuf> =
         fs::read_dir(folder).expect("a readable folder").map(|entry| entry.expect("an entry").path()).collect();
     entries.sort();
-    for path in entries {
+    // Links lead in circles.
+    for path in entries.into_iter().filter(|path| !path.is_symlink()) {
         if path.is_dir() { files(&path, found) } else { found.push(path) }
     }
 }
@@ -85,4 +87,41 @@ fn damaged_files_are_survived() {
     // A file that is whole again is believed again; the CPUs' counters alone remember the largest they saw.
     let text = printed(&mut lane_over(&folder.0, &flags, mounts(&folder.0)));
     assert_eq!(text.lines().count(), whole);
+}
+
+/// How many damages the larger trees get, spread over their files.
+const SHARED_ROUNDS: usize = 400;
+
+/// Upstream's tree and the Raspberry Pi 4's have what our own board lacks.
+#[test]
+fn damaged_shared_trees_are_survived() {
+    let Some(shared) = shared("damage to the shared trees") else { return };
+    for (name, tree) in [("upstream", "node_exporter/v1.12.1/collector/fixtures"), ("pi4", "edge/pi4-tree/tree")] {
+        let folder = Folder::new(&format!("mutation-{name}"));
+        let (fixtures, mut found) = (&folder.0, Vec::new());
+        for part in ["proc", "sys", "udev", "etc"].iter().filter(|part| shared.join(tree).join(part).is_dir()) {
+            copy(&shared.join(tree).join(part), &fixtures.join(part));
+            files(&fixtures.join(part), &mut found);
+        }
+        let flags = flags(fixtures);
+        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+        let mut lane = lane_over(fixtures, &flags, mounts(fixtures));
+        let mut seed = Seed(0x2545_f491_4f6c_dd1d);
+        for round in 0..SHARED_ROUNDS {
+            let state = seed.0;
+            let path = &found[seed.below(found.len())];
+            let good = fs::read(path).expect("a readable file");
+            fs::write(path, damage(&good, &mut seed)).expect("a writable file");
+            let text = printed(&mut lane);
+            let case = format!("{} round {round} seed {state:#x}", path.display());
+            assert!(text.contains("node_scrape_collector_success{collector=\"uname\"} 1\n"), "{case}");
+            let rows = lane.batch().rows().len();
+            assert!(rows < 20_000, "{case}: {rows} rows");
+            let mut batch = model::Batch::new();
+            if let Err(error) = exposition::parse_text(text.as_bytes(), &mut batch) {
+                panic!("{case}: {error}");
+            }
+            fs::write(path, &good).expect("a writable file");
+        }
+    }
 }
