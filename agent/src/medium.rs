@@ -89,11 +89,24 @@ fn say(path: &Path, found: &Recovery) {
     if found.created {
         log::info!("{path}: made, {} bytes", found.file_bytes);
     }
+    if found.resized_from > 0 {
+        let (bytes, before, rows) = (found.file_bytes, found.resized_from, found.rows_cut_off);
+        log::info!("{path}: now {bytes} bytes instead of {before}; {rows} samples had no room");
+    }
+    if found.resize_refused {
+        log::warn!(
+            "{path}: keeps its {} bytes: the medium has no room for more, or less is too little",
+            found.file_bytes
+        );
+    }
     if found.rows_from_tail > 0 {
         log::info!("{path}: {} samples came back from the unsynced tail", found.rows_from_tail);
     }
     if found.truncated {
         log::warn!("{path}: the file was cut short; what was in its missing end is lost");
+    }
+    if found.torn_pages > 0 {
+        log::info!("{path}: {} pages are not whole, as a power cut leaves them", found.torn_pages);
     }
     if found.damaged_pages > 0 || found.damaged_blocks > 0 {
         let (pages, blocks) = (found.damaged_pages, found.damaged_blocks);

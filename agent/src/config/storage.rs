@@ -30,7 +30,7 @@ const _: () = assert!(tsdb::FILE_BYTES_MIN <= SIZE_BYTES_MIN && SIZE_BYTES_MAX <
 pub struct Storage {
     /// The directory of the data file; `None` is the platform's state folder.
     pub path: Option<PathBuf>,
-    /// The size of the data file when it is made, in bytes; one that is there keeps its size.
+    /// The size of the data file in bytes; one that is there is given this size at start.
     pub size_bytes: u64,
     /// How much time a power cut may cost, in milliseconds.
     pub sync_interval_ms: u64,

@@ -5,8 +5,8 @@
 //! what makes that block count, and only then are the journal's pages free. There are two slots, used by turns.
 //!
 //! ```text
-//! payload = length u32, checksum u32, then: block u64, its start and pages u32 u32, next series u32, last wall i64,
-//!           epochs: count, entries; openings: count, each (opening u32, rows u64)
+//! payload = length u32, checksum u32, then: block u64, its start and pages u32 u32, next series u32, layout u32,
+//!           last wall i64, epochs: count, entries; openings: count, each (opening u32, rows u64)
 //!           cells: count, each (name, bytes); families: count, each as its record
 //! ```
 
@@ -167,13 +167,17 @@ pub(crate) struct Commit {
     pub start: u32,
     pub pages: u32,
     pub next_series: u32,
+    /// The layout in which `start` is meant, as the superblock counts them.
+    pub layout: u32,
 }
 
 /// Returns a checkpoint's bytes, at most `bytes_max`; families are left out before anything else is.
 pub(crate) fn checkpoint(commit: &Commit, small: &Small, bytes_max: usize) -> Vec<u8> {
     let mut out = vec![0; 8];
     put_u64(&mut out, commit.block);
-    [commit.start, commit.pages, commit.next_series].iter().for_each(|number| put_u32(&mut out, *number));
+    [commit.start, commit.pages, commit.next_series, commit.layout]
+        .iter()
+        .for_each(|number| put_u32(&mut out, *number));
     put_i64(&mut out, small.last_wall);
     let mut cells = Vec::new();
     small.cells.iter().for_each(|(name, bytes)| put_cell(&mut cells, name, bytes));
@@ -218,7 +222,8 @@ pub(crate) fn parse_checkpoint(bytes: &[u8]) -> Option<(Commit, Small)> {
     }
     let take = &mut Take::new(payload);
     let block = take.u64().filter(|block| *block < NUMBER_MAX)?;
-    let commit = Commit { block, start: take.u32()?, pages: take.u32()?, next_series: take.u32()? };
+    let (start, pages, next_series) = (take.u32()?, take.u32()?, take.u32()?);
+    let commit = Commit { block, start, pages, next_series, layout: take.u32()? };
     let mut small = Small { last_wall: take.i64()?, ..Small::default() };
     for _ in 0..take.count()? {
         small.epochs.set(Epoch::take(take)?);

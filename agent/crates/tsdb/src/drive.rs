@@ -86,7 +86,8 @@ impl Store {
             }
             Sent::JournalSync => self.end_group(),
             Sent::Seal(attempt) | Sent::SealSync(attempt) => {
-                if attempt == self.seal_attempt && result.is_ok() {
+                let is_last = !self.sent.contains(&Sent::Seal(attempt));
+                if attempt == self.seal_attempt && result.is_ok() && is_last {
                     self.sealed_one_step(now);
                 }
             }
@@ -104,7 +105,7 @@ impl Store {
 
     fn is_full(&self, now: Now) -> bool {
         let state = self.shared.read();
-        let area = u64::from(self.shared.geometry.journal_pages);
+        let area = u64::from(self.shared.geometry.journal_pages());
         let journal = self.journal.as_ref();
         let crowded = journal.is_some_and(|journal| journal.given_up() || journal.pages_used() * 4 > area * 3);
         let full = state.head.sealed_bytes() + state.head.sealed_bytes() / 8 > self.block_bytes_max_of(&state)
@@ -135,7 +136,8 @@ impl Store {
         if let (Some(journal), Some(site)) = (&mut self.journal, self.site) {
             let before = journal.position();
             let (small, next_series) = (&state.small, state.index.next());
-            let sealing = Sealing::new(site, &head, small, next_series, self.slot ^ 1, &mut state.ring);
+            let slot = self.slot ^ u32::from(site.mutation != Mutation::SameSlot);
+            let sealing = Sealing::new(site, &head, small, next_series, slot, &mut state.ring);
             let lost = forget(&mut state.ring, &mut state.index, &sealing.block);
             state.stats.overwritten += lost;
             state.small.keep_families(&state.index);
@@ -191,11 +193,11 @@ impl Store {
 
     fn end_group(&mut self) {
         let (Some(group), Some(journal)) = (self.group.take(), &mut self.journal) else { return };
-        if group.bad {
+        if group.bad && self.options.mutation != Mutation::BelieveFailedSync {
             journal.failed();
             return;
         }
-        journal.certain();
+        journal.certain(self.options.mutation);
         self.tail.settle();
         let state = &mut *self.shared.write();
         state.stats.certain = state.stats.certain.max(group.certain);
@@ -212,8 +214,11 @@ impl Store {
         let Some(frozen) = &state.frozen else { return };
         match sealing.step(frozen) {
             Some(Output::Write(offset, bytes)) => {
-                self.ops.push(DiskOp::Write { offset, bytes });
-                self.sent.push_back(Sent::Seal(self.seal_attempt));
+                let (ops, sent, attempt) = (&mut self.ops, &mut self.sent, self.seal_attempt);
+                self.shared.geometry.place(offset, bytes, &mut |offset, bytes| {
+                    ops.push(DiskOp::Write { offset, bytes });
+                    sent.push_back(Sent::Seal(attempt));
+                });
             }
             Some(Output::Sync) => {
                 self.ops.push(DiskOp::Sync { ticket: self.next_ticket });

@@ -11,6 +11,7 @@
 
 use crate::crc::extend;
 use crate::layout::{Geometry, JOURNAL_PAYLOAD, JournalHead, PAGE};
+use crate::options::Mutation;
 
 /// Bytes of one block's stream that are not certain yet.
 #[derive(Debug, Clone, Copy)]
@@ -52,7 +53,7 @@ pub(crate) fn seed(file: u32, block: u64) -> u32 {
 
 impl Journal {
     pub fn new(file: u32, opening: u32, geometry: Geometry, next_seq: u64, synced: u64) -> Journal {
-        let pending_max = (geometry.journal_pages as usize * PAGE / 2).min(1 << 20);
+        let pending_max = (geometry.journal_pages() as usize * PAGE / 2).min(1 << 20);
         Journal {
             file,
             opening,
@@ -139,7 +140,7 @@ impl Journal {
         if self.given_up || self.blocked.is_some() {
             return false;
         }
-        if self.pages_used() + pages as u64 > u64::from(self.geometry.journal_pages) {
+        if self.pages_used() + pages as u64 > u64::from(self.geometry.journal_pages()) {
             return false;
         }
         let (mut at, mut run, mut run_first) = (0, Vec::new(), self.next_seq);
@@ -150,7 +151,7 @@ impl Journal {
             }
             for payload in self.pending[at..at + piece.bytes].chunks(JOURNAL_PAYLOAD) {
                 let seq = self.next_seq;
-                if seq.is_multiple_of(u64::from(self.geometry.journal_pages)) && !run.is_empty() {
+                if seq.is_multiple_of(u64::from(self.geometry.journal_pages())) && !run.is_empty() {
                     write(self.geometry.journal(run_first), std::mem::take(&mut run));
                     run_first = seq;
                 }
@@ -173,8 +174,11 @@ impl Journal {
     }
 
     /// Is told that what was cut last is certain.
-    pub fn certain(&mut self) {
+    pub fn certain(&mut self, mutation: Mutation) {
         let Some((bytes, seq)) = self.in_flight.take() else { return };
+        if mutation == Mutation::ReusePage {
+            self.next_seq = seq;
+        }
         self.synced = seq;
         let mut left = bytes;
         let mut at = 0;

@@ -1,13 +1,14 @@
-//! Where things lie in the data file, and the heads of its pages. `LAYOUT.md` draws every byte.
+//! The superblock, and the heads of the data file's pages. `LAYOUT.md` draws every byte.
 //!
-//! Everything follows from the file's size in pages, so that the second superblock is found even when the first is
-//! gone. A page is 4 KiB and carries its checksum, its kind, the file's id and its own number; whoever reads one
+//! Where things lie is in `geometry`. A page is 4 KiB and carries its checksum, its kind, the file's id and its own number; whoever reads one
 //! checks all of them. Nothing here does I/O but [`read_superblocks`].
 
 use model::Disk;
 
 use crate::OpenError;
 use crate::crc::crc32c;
+pub(crate) use crate::geometry::Geometry;
+use crate::geometry::SECOND_PAGE_MAX;
 use crate::wire::{Take, set_u32, set_u64};
 
 /// The unit of writing.
@@ -17,7 +18,7 @@ pub(crate) const JOURNAL_PAYLOAD: usize = PAGE - JOURNAL_HEAD;
 /// What a page of a block or checkpoint carries beside its head.
 pub(crate) const BLOB_PAYLOAD: usize = PAGE - BLOB_HEAD;
 /// The format's version; another one is refused.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 /// The smallest file that is accepted.
 pub const FILE_BYTES_MIN: u64 = 256 << 10;
 /// The largest file that is accepted: page numbers are 32 bits wide, and a board's card is no larger.
@@ -26,6 +27,9 @@ pub const FILE_BYTES_MAX: u64 = 4 << 40;
 /// Numbers that only grow (rows, blocks, journal pages) never come near this; what claims more is not one of ours,
 /// and nothing that is added to them overflows.
 pub(crate) const NUMBER_MAX: u64 = 1 << 56;
+
+/// The most openings of one file.
+const OPENING_MAX: u32 = u32::MAX - 8;
 
 const MAGIC: [u8; 8] = *b"NARTHEX\n";
 const JOURNAL_HEAD: usize = 56;
@@ -36,56 +40,16 @@ pub(crate) const KIND_JOURNAL: [u8; 4] = *b"NXjp";
 pub(crate) const KIND_BLOCK: [u8; 4] = *b"NXbk";
 pub(crate) const KIND_CHECKPOINT: [u8; 4] = *b"NXck";
 
-/// Where the areas lie, in pages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Geometry {
-    pub pages: u32,
-    pub slot_pages: u32,
-    pub journal_pages: u32,
-    /// The distance kept between areas, so that losing what lies around one write spares the other copy.
-    pub spread: u32,
-}
-
-impl Geometry {
-    pub fn of(bytes: u64) -> Geometry {
-        let pages = (bytes / PAGE as u64).min(u64::from(u32::MAX)) as u32;
-        Geometry {
-            pages,
-            slot_pages: (pages / 1024).clamp(4, 64),
-            journal_pages: (pages / 64).clamp(16, 2048),
-            spread: if pages >= 4096 { 32 } else { 0 },
-        }
-    }
-
-    pub fn superblock(&self, copy: u32) -> u64 {
-        u64::from(copy & 1) * u64::from(1 + self.slot_pages + self.spread) * PAGE as u64
-    }
-
-    pub fn slot(&self, copy: u32) -> u64 {
-        self.superblock(copy) + PAGE as u64
-    }
-
-    pub fn journal(&self, seq: u64) -> u64 {
-        let first = 2 * (1 + self.slot_pages + self.spread);
-        (u64::from(first) + seq % u64::from(self.journal_pages)) * PAGE as u64
-    }
-
-    pub fn ring(&self, page: u32) -> u64 {
-        let first = 2 * (1 + self.slot_pages + self.spread) + self.journal_pages + self.spread;
-        (u64::from(first) + u64::from(page)) * PAGE as u64
-    }
-
-    pub fn ring_pages(&self) -> u32 {
-        self.pages - 2 * (1 + self.slot_pages + self.spread) - self.journal_pages - self.spread
-    }
-}
-
 /// The root of the file; two copies, written by turns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Superblock {
     pub file: u32,
-    pub pages: u32,
     pub opening: u32,
+    /// How often areas or extents were moved: a checkpoint of another layout does not count.
+    pub layout: u32,
+    /// The first block that counts: what lies in the ring of earlier ones is left over from before a change of size.
+    pub floor: u64,
+    pub geometry: Geometry,
 }
 
 impl Superblock {
@@ -94,8 +58,11 @@ impl Superblock {
         page[..8].copy_from_slice(&MAGIC);
         set_u32(&mut page, 12, VERSION);
         set_u32(&mut page, 16, self.file);
-        set_u32(&mut page, 20, self.pages);
+        set_u32(&mut page, 20, self.geometry.pages);
         set_u32(&mut page, 24, self.opening);
+        set_u32(&mut page, 28, self.layout);
+        set_u64(&mut page, 32, self.floor);
+        self.geometry.put(&mut page, 40);
         let crc = crc32c(&page[12..]);
         set_u32(&mut page, 8, crc);
         page
@@ -107,7 +74,12 @@ impl Superblock {
         if page[..8] != MAGIC || crc != crc32c(&page[12..]) || take.u32()? != VERSION {
             return None;
         }
-        Some(Superblock { file: take.u32()?, pages: take.u32()?, opening: take.u32()? })
+        let (file, pages, opening, layout) = (take.u32()?, take.u32()?, take.u32()?, take.u32()?);
+        let floor = take.u64().filter(|floor| *floor < NUMBER_MAX)?;
+        let bytes = u64::from(pages) * PAGE as u64;
+        let sane = (FILE_BYTES_MIN..=FILE_BYTES_MAX).contains(&bytes) && opening < OPENING_MAX;
+        let geometry = Geometry::take(pages, &mut take).filter(|_| sane)?;
+        Some(Superblock { file, opening, layout, floor, geometry })
     }
 }
 
@@ -125,21 +97,25 @@ pub(crate) fn read_superblocks(disk: &mut dyn Disk, bytes: u64) -> Result<Found,
     let have = bytes.min(PAGE as u64) as usize;
     disk.read(0, &mut first[..have]).map_err(|source| OpenError::Io { doing: "reading the superblock", source })?;
     let one = Superblock::parse(&first);
-    let geometry = Geometry::of(one.map_or(bytes, |found| u64::from(found.pages) * PAGE as u64));
-    let mut second = vec![0; PAGE];
-    if disk.read(geometry.superblock(1), &mut second).is_err() {
-        second.fill(0);
-    }
-    let two = Superblock::parse(&second).filter(|two| one.is_none_or(|one| one.file == two.file));
-    let sane = |found: &Superblock| {
-        let bytes = u64::from(found.pages) * PAGE as u64;
-        (FILE_BYTES_MIN..=FILE_BYTES_MAX).contains(&bytes) && found.opening < u32::MAX
+    // The second lies where the first says, or somewhere close by.
+    let places = match &one {
+        Some(one) => vec![one.geometry.superblock(1)],
+        None => (1..=u64::from(SECOND_PAGE_MAX)).map(|page| page * PAGE as u64).collect(),
     };
+    let (mut second, mut two, mut blank) = (vec![0; PAGE], None, true);
+    for place in places {
+        if two.is_some() || disk.read(place, &mut second).is_err() {
+            break;
+        }
+        two = Superblock::parse(&second)
+            .filter(|two| one.is_none_or(|one| one.file == two.file) && two.geometry.superblock(1) == place);
+        blank &= second.iter().all(|byte| *byte == 0);
+    }
     let damaged = u32::from(one.is_none()) + u32::from(two.is_none());
-    if let Some(newer) = one.into_iter().chain(two).filter(sane).max_by_key(|found| found.opening) {
+    if let Some(newer) = one.into_iter().chain(two).max_by_key(|found| found.opening) {
         return Ok(Found::Ours(newer, damaged));
     }
-    if first.iter().chain(&second).all(|byte| *byte == 0) {
+    if blank && first.iter().all(|byte| *byte == 0) {
         return Ok(Found::Nothing);
     }
     Err(refusal(&first))
@@ -249,6 +225,11 @@ fn seal(page: &mut [u8]) {
     set_u32(page, 0, crc);
 }
 
+/// Returns whether a page of any kind is as it was written.
+pub(crate) fn is_whole(page: &[u8]) -> bool {
+    Take::new(page).u32().is_some_and(|crc| crc == crc32c(&page[4..PAGE]))
+}
+
 /// Returns what follows the common head of a page that is whole, of this kind and of this file.
 fn checked(file: u32, kind: [u8; 4], page: &[u8]) -> Option<Take<'_>> {
     let mut take = Take::new(page.get(..PAGE)?);
@@ -260,20 +241,6 @@ fn checked(file: u32, kind: [u8; 4], page: &[u8]) -> Option<Take<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn areas_do_not_overlap_whatever_the_size() {
-        for bytes in [FILE_BYTES_MIN, 1 << 20, 16 << 20, 256 << 20, 64 << 30] {
-            let geometry = Geometry::of(bytes);
-            let page = PAGE as u64;
-            let slot = u64::from(geometry.slot_pages) * page;
-            assert!(geometry.slot(0) + slot <= geometry.superblock(1));
-            assert!(geometry.slot(1) + slot <= geometry.journal(0));
-            assert!(geometry.journal(u64::from(geometry.journal_pages) - 1) + page <= geometry.ring(0));
-            assert_eq!(geometry.ring(geometry.ring_pages()), u64::from(geometry.pages) * page);
-            assert!(geometry.ring_pages() >= 32, "{bytes}");
-        }
-    }
 
     #[test]
     fn heads_come_back_and_every_flipped_bit_is_noticed() {

@@ -11,6 +11,7 @@
 //! Deliberately not here: downsampling, deletion, a write-ahead log beside the data, memory maps, threads.
 
 mod append;
+mod blocks;
 mod carry;
 mod drive;
 mod head;
@@ -32,6 +33,7 @@ mod codec;
 mod column;
 mod crc;
 mod epochs;
+mod geometry;
 mod groups;
 mod histogram;
 mod layout;
@@ -44,6 +46,7 @@ mod tail;
 mod wire;
 
 pub use append::{Appended, Refused};
+pub use blocks::BlockInfo;
 pub use cells::FamilyInfo;
 pub use layout::{FILE_BYTES_MAX, FILE_BYTES_MIN};
 pub use open::{OpenError, Recovery};

@@ -12,7 +12,7 @@ use model::{Disk, Now, ReadAt};
 use crate::crc::crc32c;
 use crate::journal::Journal;
 use crate::layout::{FILE_BYTES_MAX, FILE_BYTES_MIN, Found, Geometry, PAGE, Superblock, read_superblocks};
-use crate::options::Options;
+use crate::options::{Mutation, Options};
 use crate::recover::Recover;
 use crate::seal::Site;
 use crate::store::State;
@@ -87,6 +87,13 @@ pub struct Recovery {
     pub created: bool,
     /// The file's size.
     pub file_bytes: u64,
+    /// The size that the file had before, when it was given another one; else 0.
+    pub resized_from: u64,
+    /// How many rows had no room in the smaller file.
+    pub rows_cut_off: u64,
+    /// Whether the file keeps its size though another one was asked for: there is no room for more, or what is saved
+    /// beside the rows does not fit into less.
+    pub resize_refused: bool,
     /// Whether the file was shorter than it should be; the missing end was made anew, empty.
     pub truncated: bool,
     /// How many sealed blocks there are.
@@ -97,6 +104,9 @@ pub struct Recovery {
     pub rows_from_tail: u64,
     /// How many pages that should be whole are not.
     pub damaged_pages: u64,
+    /// How many pages of the journal, and of the ring between blocks, hold neither nothing nor a whole page: what a power cut tore while it was
+    /// written, or what was destroyed since. Which of the two cannot be told.
+    pub torn_pages: u64,
     /// How many sealed blocks are lost because the page that describes them is damaged.
     pub damaged_blocks: u64,
 }
@@ -134,19 +144,21 @@ pub(crate) fn open(
             create(disk, bytes, options, now)?
         }
     };
-    let file_bytes = u64::from(superblock.pages) * PAGE as u64;
-    let geometry = Geometry::of(file_bytes);
-    if !recovery.created && bytes < file_bytes {
-        recovery.truncated = true;
-        disk.set_len(file_bytes).map_err(io("reserving the missing end"))?;
+    let geometry = superblock.geometry;
+    let file_bytes = u64::from(geometry.pages) * PAGE as u64;
+    if !recovery.created && bytes != file_bytes {
+        // A file that is too long was about to be made smaller, or larger.
+        recovery.truncated = bytes < file_bytes;
+        disk.set_len(file_bytes).map_err(io("setting the size"))?;
     }
-    let opening = superblock.opening + 1;
+    let opening = superblock.opening + u32::from(options.mutation != Mutation::KeepOpening);
     (recovery.opening, recovery.file_bytes) = (opening, file_bytes);
     let bumped = Superblock { opening, ..superblock };
     disk.write(geometry.superblock(opening), &bumped.page()).map_err(io("writing the superblock"))?;
     disk.sync().map_err(io("syncing the superblock"))?;
-    let site = Site { file: superblock.file, opening, geometry, mutation: options.mutation };
-    let mut recover = Recover::new(disk, read.as_ref(), site, options, recovery);
+    let Superblock { file, layout, floor, .. } = superblock;
+    let site = Site { file, opening, layout, geometry, mutation: options.mutation };
+    let mut recover = Recover::new(disk, read.as_ref(), site, floor, options, recovery);
     recover.ring();
     recover.streams(tail, options.tail_bytes)?;
     recover.finish()
@@ -172,7 +184,7 @@ fn create(disk: &mut dyn Disk, bytes: u64, options: &Options, now: Now) -> Resul
     for number in [now.mono.0, now.wall.0 as u64, options.boot, options.file_bytes] {
         put_u64(&mut entropy, number);
     }
-    let superblock = Superblock { file: crc32c(&entropy), pages: geometry.pages, opening: 0 };
+    let superblock = Superblock { file: crc32c(&entropy), opening: 0, layout: 0, floor: 0, geometry };
     for copy in 0..2 {
         disk.write(geometry.superblock(copy), &superblock.page()).map_err(io("writing the superblock"))?;
     }

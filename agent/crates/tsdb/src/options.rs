@@ -10,7 +10,7 @@ use crate::layout::{BLOB_PAYLOAD, Geometry};
 /// How a store is to be kept.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The size of the data file, set when it is made; a file that is there keeps its size.
+    /// The size of the data file. One that is there is given this size when it is opened.
     pub file_bytes: u64,
     /// How long rows may wait for a sync, which is what a power cut may cost.
     pub sync_interval_ms: u64,
@@ -46,13 +46,36 @@ pub enum Mutation {
     SkipBlockSync,
     /// Journal pages are freed before the checkpoint is certain.
     FreeJournalEarly,
+    /// What a failed sync left pending is called certain.
+    BelieveFailedSync,
+    /// What reading shows at opening is called certain, without writing it again.
+    BelieveShown,
+    /// The last page that was synced is written again by the next sync.
+    ReusePage,
+    /// An opening has the number of the one before.
+    KeepOpening,
+    /// Checkpoints go to the slot that holds the newest one.
+    SameSlot,
+    /// A cell is changed beside the stream.
+    CellBesideStream,
+    /// A clock step is noted beside the stream.
+    EpochBesideStream,
+    /// A new layout is put in force before what it needs is certain.
+    SkipResizeSync,
+    /// What a change of the size gave up still counts.
+    ForgetFloor,
 }
 
 impl Options {
     /// Returns the most pages a block may have: what was asked for, but so few that a ring holds eight.
     pub(crate) fn block_pages_max(&self, geometry: &Geometry) -> u32 {
+        self.block_pages_of(geometry.ring_pages())
+    }
+
+    /// Returns the same for a ring of so many pages.
+    pub(crate) fn block_pages_of(&self, ring_pages: u32) -> u32 {
         let asked = (self.block_bytes_max / BLOB_PAYLOAD) as u32 + 1;
-        asked.min(geometry.ring_pages() / 8).max(2)
+        asked.min(ring_pages / 8).max(2)
     }
 }
 

@@ -6,27 +6,30 @@
 //! knows to have been synced is damage: counted, and what follows is looked for; any other gap is where the power
 //! went, and nothing after it is believed. Bytes that are whole but perhaps not certain are written again at once.
 
+mod resize;
 mod walk;
 
 use model::{Disk, Labels, ReadAt};
 
-use crate::cells::Commit;
+use crate::cells::{Commit, Small};
 use crate::crc::extend;
 use crate::epochs::Epoch;
 use crate::groups::Unpacker;
 use crate::head::track::Pool;
 use crate::head::{Head, Replayed};
 use crate::journal::{Journal, seed};
-use crate::layout::{JournalHead, PAGE};
+use crate::layout::{JournalHead, PAGE, is_whole};
 use crate::open::{OpenError, Opened, Recovery, io};
-use crate::options::Options;
+use crate::options::{Mutation, Options};
 use crate::record::{self, Kind, Next};
-use crate::ring::Ring;
+use crate::ring::{Block, Ring};
 use crate::seal::{Output, Sealing, Site, forget};
 use crate::series::Index;
 use crate::store::State;
 use crate::tail::frames;
 use crate::wire::{Take, put_u32, put_u64};
+
+use resize::Target;
 
 /// A journal page that is whole, and its place.
 #[derive(Clone, Copy)]
@@ -41,7 +44,13 @@ pub(crate) struct Recover<'a> {
     site: Site,
     state: State,
     recovery: Recovery,
+    options: &'a Options,
+    /// The newest sealed block, and the small state at its end.
     commit: Commit,
+    committed: Small,
+    /// The first block that counts.
+    floor: u64,
+    target: Option<Target>,
     slot: u32,
     /// The stream being replayed: complete records, their checksum, and what is fed but not complete.
     consumed: u32,
@@ -56,6 +65,8 @@ pub(crate) struct Recover<'a> {
     broken: bool,
     labels: Vec<u8>,
     unpacker: Unpacker,
+    /// The journal's pages that are whole.
+    pages: Vec<FoundPage>,
     next_seq: u64,
     max_synced: u64,
 }
@@ -65,7 +76,8 @@ impl<'a> Recover<'a> {
         disk: &'a mut dyn Disk,
         read: &'a dyn ReadAt,
         site: Site,
-        options: &Options,
+        floor: u64,
+        options: &'a Options,
         recovery: Recovery,
     ) -> Recover<'a> {
         let ring = Ring::new(site.geometry.ring_pages(), options.block_pages_max(&site.geometry));
@@ -76,7 +88,11 @@ impl<'a> Recover<'a> {
             site,
             state,
             recovery,
-            commit: Commit::default(),
+            options,
+            commit: Commit { layout: site.layout, ..Commit::default() },
+            committed: Small::default(),
+            floor,
+            target: Target::of(&site.geometry, options.file_bytes),
             slot: 0,
             consumed: 0,
             crc: 0,
@@ -88,6 +104,7 @@ impl<'a> Recover<'a> {
             broken: false,
             labels: Vec::new(),
             unpacker: Unpacker::default(),
+            pages: Vec::new(),
             next_seq: 0,
             max_synced: 0,
         }
@@ -95,7 +112,7 @@ impl<'a> Recover<'a> {
 
     /// Replays the journal's streams from the block after the last sealed one on, then the tail file.
     pub fn streams(&mut self, tail: Option<&[u8]>, tail_bytes: u64) -> Result<(), OpenError> {
-        let pages = self.journal_pages();
+        let pages = std::mem::take(&mut self.pages);
         self.next_seq = pages.iter().map(|page| page.head.seq + 1).max().unwrap_or(0);
         self.max_synced = pages.iter().map(|page| page.head.synced).max().unwrap_or(0);
         let frames = tail.map(|tail| frames(self.site.file, tail, tail_bytes)).unwrap_or_default();
@@ -124,7 +141,7 @@ impl<'a> Recover<'a> {
         let geometry = self.site.geometry;
         let mut found = Vec::new();
         let mut page = vec![0; PAGE];
-        for at in 0..u64::from(geometry.journal_pages) {
+        for at in 0..u64::from(geometry.journal_pages()) {
             let place = geometry.journal(at);
             if self.read.read_at(place, &mut page).is_err() {
                 self.recovery.damaged_pages += 1;
@@ -132,7 +149,9 @@ impl<'a> Recover<'a> {
             }
             match JournalHead::parse(self.site.file, &page) {
                 Some(head) if geometry.journal(head.seq) == place => found.push(FoundPage { head, place }),
-                _ => {}
+                Some(_) => {}
+                None if page.iter().all(|byte| *byte == 0) || is_whole(&page) => {}
+                None => self.recovery.torn_pages += 1,
             }
         }
         found.sort_by_key(|page| (page.head.block, page.head.offset, page.head.seq));
@@ -173,7 +192,8 @@ impl<'a> Recover<'a> {
             self.last_seq = Some(head.seq);
             self.unsure.extend_from_slice(&payload);
             self.feed(&payload);
-            if head.seq <= self.max_synced && self.partial.is_empty() {
+            let stays = self.target.is_none_or(|target| !target.moves_journal);
+            if stays && head.seq <= self.max_synced && self.partial.is_empty() {
                 self.sure = (self.consumed, self.crc);
                 self.unsure.clear();
             }
@@ -292,31 +312,50 @@ impl<'a> Recover<'a> {
         let slot = self.slot ^ 1;
         let mut sealing = Sealing::new(self.site, &state.head, &state.small, state.index.next(), slot, &mut state.ring);
         forget(&mut state.ring, &mut state.index, &sealing.block);
+        let small = state.small.clone();
         while let Some(output) = sealing.step(&state.head) {
             match output {
-                Output::Write(offset, bytes) => self.disk.write(offset, &bytes).map_err(io("writing a block"))?,
+                Output::Write(offset, bytes) => {
+                    let mut written = Ok(());
+                    self.site.geometry.place(offset, bytes, &mut |offset, bytes| {
+                        if written.is_ok() {
+                            written = self.disk.write(offset, &bytes);
+                        }
+                    });
+                    written.map_err(io("writing a block"))?;
+                }
                 Output::Sync => self.disk.sync().map_err(io("syncing a block"))?,
                 Output::Later => {}
             }
         }
         state.ring.add(sealing.block);
         self.slot = slot;
-        self.commit.block = sealing.block.number;
+        let (Block { number, start, pages, .. }, next_series) = (sealing.block, state.index.next());
+        self.commit = Commit { block: number, start, pages, next_series, ..self.commit };
+        self.committed = small;
         Ok(())
     }
 
     /// Writes again what is not certain, and hands everything over.
     pub fn finish(mut self) -> Result<Opened, OpenError> {
-        let mut journal =
-            Journal::new(self.site.file, self.site.opening, self.site.geometry, self.next_seq, self.max_synced);
         let uneven = self.consumed < self.sure.0 || self.broken;
-        if uneven {
+        // A file that shrinks keeps nothing in its journal.
+        let shrinks = self.target.is_some_and(|target| !target.grows());
+        if uneven || (shrinks && self.consumed > 0) {
             self.seal()?;
             let block = self.state.head.block + 1;
             self.begin(block);
         } else {
             self.recovery.rows_replayed += u64::from(self.state.head.rows);
         }
+        let wanted = self.target.is_some();
+        let resizes = match self.target {
+            Some(target) => self.prepare(target)?,
+            None => false,
+        };
+        self.recovery.resize_refused = wanted && !resizes;
+        let mut journal =
+            Journal::new(self.site.file, self.site.opening, self.site.geometry, self.next_seq, self.max_synced);
         let block = self.state.head.block;
         if self.consumed == 0 {
             journal.begin(block);
@@ -325,6 +364,10 @@ impl<'a> Recover<'a> {
             self.unsure.truncate((self.consumed - self.sure.0) as usize);
             journal.resume(block, (self.consumed, self.crc), &self.unsure, self.sure.1, self.first_seq);
         }
+        if !self.unsure.is_empty() && self.site.mutation == Mutation::BelieveShown {
+            self.unsure.clear();
+            journal.resume(block, (self.consumed, self.crc), &[], self.crc, self.first_seq);
+        }
         if !self.unsure.is_empty() {
             let mut writes = Vec::new();
             if journal.cut(&mut |offset, bytes| writes.push((offset, bytes))) {
@@ -332,8 +375,11 @@ impl<'a> Recover<'a> {
                     self.disk.write(offset, &bytes).map_err(io("writing the journal"))?;
                 }
                 self.disk.sync().map_err(io("syncing the journal"))?;
-                journal.certain();
+                journal.certain(Mutation::None);
             }
+        }
+        if resizes {
+            self.put_in_force()?;
         }
         self.state.settle();
         let Recover { state, site, recovery, slot, .. } = self;

@@ -14,6 +14,7 @@ use crate::clock;
 use crate::head::shape::Shape;
 use crate::head::{Head, Input, InputValue};
 use crate::layout::BLOB_PAYLOAD;
+use crate::options::Mutation;
 use crate::record::{self, Kind};
 use crate::series::Index;
 use crate::store::{CellError, DiskOp, State, Store};
@@ -99,7 +100,7 @@ impl Store {
             return Ok(());
         }
         let all = state.small.cell_bytes() + bytes.len() + name.len() + 8 - old.map_or(0, Vec::len);
-        let slot = self.shared.geometry.slot_pages as usize * BLOB_PAYLOAD;
+        let slot = self.shared.geometry.slot_pages() as usize * BLOB_PAYLOAD;
         let bytes_max = slot * CELLS_SHARE.0 / CELLS_SHARE.1;
         if all > bytes_max && !bytes.is_empty() {
             return Err(CellError::TooLarge { bytes: all, bytes_max });
@@ -113,7 +114,9 @@ impl Store {
         } else {
             state.small.cells.insert(name.to_owned(), bytes.to_vec());
         }
-        self.keep(state, self.next_n);
+        if self.options.mutation != Mutation::CellBesideStream {
+            self.keep(state, self.next_n);
+        }
         Ok(())
     }
 
@@ -147,6 +150,9 @@ impl Store {
             let mut payload = Vec::new();
             epoch.put(&mut payload);
             record::put(&mut self.records, Kind::Epoch, &payload);
+        }
+        if self.options.mutation == Mutation::EpochBesideStream {
+            return;
         }
         self.keep(state, self.next_n);
     }

@@ -52,6 +52,8 @@ enum Stage {
 pub(crate) struct Site {
     pub file: u32,
     pub opening: u32,
+    /// Which layout of the file this is, as the superblock counts them.
+    pub layout: u32,
     pub geometry: Geometry,
     pub mutation: Mutation,
 }
@@ -71,7 +73,7 @@ pub(crate) struct Sealing {
     at: usize,
     writer: Option<Writer>,
     failures: u32,
-    /// An operation is on its way.
+    /// Operations are on their way.
     pub waiting: bool,
     pub retry_at: Option<Mono>,
     pub bytes_written: u64,
@@ -263,7 +265,7 @@ impl Sealing {
         let Site { file, opening, geometry, .. } = self.site;
         let writer = self.writer.get_or_insert_with(|| {
             let Block { number, start, pages, .. } = self.block;
-            Writer::new(file, KIND_BLOCK, geometry.ring(start), number, pages, opening)
+            Writer::new(file, KIND_BLOCK, geometry.run(start), number, pages, opening)
         });
         loop {
             if let Some(run) = writer.take_run() {
@@ -284,7 +286,8 @@ impl Sealing {
     fn checkpoint(&self) -> (u64, Vec<u8>) {
         let Site { file, opening, geometry, .. } = self.site;
         let Block { number, start, pages, .. } = self.block;
-        let commit = Commit { block: number, start, pages, next_series: self.next_series };
+        let (next_series, layout) = (self.next_series, self.site.layout);
+        let commit = Commit { block: number, start, pages, next_series, layout };
         write_checkpoint(file, opening, &geometry, self.slot, &commit, &self.small)
     }
 }
@@ -298,7 +301,7 @@ pub(crate) fn write_checkpoint(
     commit: &Commit,
     small: &Small,
 ) -> (u64, Vec<u8>) {
-    let bytes = checkpoint(commit, small, geometry.slot_pages as usize * BLOB_PAYLOAD);
+    let bytes = checkpoint(commit, small, geometry.slot_pages() as usize * BLOB_PAYLOAD);
     let pages = bytes.len().div_ceil(BLOB_PAYLOAD) as u32;
     let mut writer = Writer::new(file, KIND_CHECKPOINT, geometry.slot(slot), commit.block, pages, opening);
     writer.add(&bytes);

@@ -49,7 +49,7 @@ fn what_is_not_ours_is_refused_and_left_as_it_is() {
     for place in [0, second] {
         other[place + 12] = 9;
     }
-    assert!(matches!(open(other), Err(OpenError::Version { found: 9, expected: 2 })));
+    assert!(matches!(open(other), Err(OpenError::Version { found: 9, expected: 3 })));
 }
 
 #[test]

@@ -66,7 +66,8 @@ fn everything_is_the_same_after_kill_and_after_reopening() {
 
 #[test]
 fn blocks_are_sealed_overwritten_and_found_again() {
-    let mut board = Board::new(Options { file_bytes: 512 << 10, ..options() });
+    let options = || Options { file_bytes: 512 << 10, ..options() };
+    let mut board = Board::new(options());
     let mut seed = 88_172_645_463_325_252u64;
     let mut expected: Vec<(RowId, u64)> = Vec::new();
     for i in 0..6_000 {
@@ -201,7 +202,8 @@ fn a_range_and_matchers_select_what_they_say() {
 
 #[test]
 fn a_batch_that_no_block_can_hold_is_cut_off_and_counted() {
-    let mut board = Board::new(Options { file_bytes: 256 << 10, ..options() });
+    let options = || Options { file_bytes: 256 << 10, ..options() };
+    let mut board = Board::new(options());
     let names: Vec<String> = (0..2_000).map(|n| format!("name_{n}")).collect();
     let values: Vec<(&str, f64)> = names.iter().map(|name| (name.as_str(), 1.0)).collect();
     for _ in 0..30 {

@@ -8,7 +8,7 @@ use crate::blob::{Fault, Pages};
 use crate::cells::{Commit, Small, parse_checkpoint};
 use crate::groups::Groups;
 use crate::index::BlockIndex;
-use crate::layout::{BLOB_PAYLOAD, BlobHead, KIND_CHECKPOINT, PAGE};
+use crate::layout::{BLOB_PAYLOAD, BlobHead, KIND_CHECKPOINT, PAGE, is_whole};
 use crate::ring::Block;
 use crate::seal::{Site, forget, time_range};
 use crate::wire::Take;
@@ -16,14 +16,17 @@ use crate::wire::Take;
 impl Recover<'_> {
     /// Finds the newest checkpoint and the sealed blocks before it.
     pub fn ring(&mut self) {
-        let mut blank = true;
+        self.pages = self.journal_pages();
+        let mut blanks = 0;
         let mut newest: Option<(Commit, Small, u32)> = None;
         for slot in 0..2 {
             let (found, empty) = self.read_checkpoint(slot);
-            blank &= empty;
+            blanks += u32::from(empty);
             if found.is_none() && !empty {
                 self.recovery.damaged_pages += 1;
             }
+            // One of another layout was written when the size was about to change, or before it did.
+            let found = found.filter(|(commit, _)| commit.layout == self.site.layout);
             if let Some((commit, small)) = found
                 && newest.as_ref().is_none_or(|(other, _, _)| other.block < commit.block)
             {
@@ -32,11 +35,20 @@ impl Recover<'_> {
         }
         match newest {
             Some((commit, small, slot)) => (self.commit, self.state.small, self.slot) = (commit, small, slot),
-            None if blank => return,
-            None => self.commit = self.search(),
+            None if blanks == 2 => return,
+            None => {
+                let found = self.search();
+                // The first checkpoint ever was cut short: all that it says is still in the journal.
+                let is_first = |page: &FoundPage| (page.head.block, page.head.offset) == (1, 0);
+                if blanks == 1 && found.block <= 1 && self.pages.iter().any(is_first) {
+                    return;
+                }
+                self.commit = found;
+            }
         }
         self.state.index.keep_below(self.commit.next_series);
         self.walk_back();
+        self.committed = self.state.small.clone();
     }
 
     fn read_checkpoint(&mut self, slot: u32) -> (Option<(Commit, Small)>, bool) {
@@ -44,7 +56,7 @@ impl Recover<'_> {
         let mut page = vec![0; PAGE];
         let mut bytes = Vec::new();
         let mut head: Option<BlobHead> = None;
-        for index in 0..geometry.slot_pages {
+        for index in 0..geometry.slot_pages() {
             let place = geometry.slot(slot) + u64::from(index) * PAGE as u64;
             if self.read.read_at(place, &mut page).is_err() {
                 return (None, false);
@@ -67,13 +79,13 @@ impl Recover<'_> {
     /// Looks at every page of the ring for the newest block: only when both checkpoints are lost.
     fn search(&mut self) -> Commit {
         let mut pages = Pages::new(self.read, self.site.file, self.site.geometry);
-        let mut commit = Commit::default();
+        let mut commit = self.commit;
         for place in 0..self.site.geometry.ring_pages() {
             if let Some(head) = pages.head(place)
                 && head.index == 0
-                && head.block > commit.block
+                && head.block > commit.block.max(self.floor.saturating_sub(1))
             {
-                commit = Commit { block: head.block, start: place, pages: head.pages, next_series: 0 };
+                commit = Commit { block: head.block, start: place, pages: head.pages, ..self.commit };
             }
         }
         commit
@@ -87,7 +99,7 @@ impl Recover<'_> {
         let (mut at, mut bound, mut wrapped, mut skipped) = (newest_end, newest_end, false, 0);
         let mut number = self.commit.block + 1;
         let mut found = Vec::new();
-        while number > 1 && skipped <= geometry.ring_pages() / 8 + 256 {
+        while number > self.floor.max(1) && skipped <= geometry.ring_pages() / 8 + 256 {
             if at == 0 {
                 (at, bound) = (geometry.ring_pages(), geometry.ring_pages());
             }
@@ -95,13 +107,14 @@ impl Recover<'_> {
             if wrapped && at <= newest_end {
                 break;
             }
-            let head = pages.head(at - 1).filter(|head| head.block < number);
+            let head = pages.head(at - 1).filter(|head| (self.floor..number).contains(&head.block));
             let start = head.and_then(|head| {
                 let start = (at - 1).checked_sub(head.index)?;
                 (start.checked_add(head.pages)? <= bound && head.index < head.pages).then_some(start)
             });
             let fits = head.zip(start).filter(|(head, _)| !self.is_left_over(&mut pages, head, at, number));
             let Some((head, start)) = fits else {
+                self.recovery.torn_pages += u64::from(head.is_none() && self.is_torn(geometry.ring(at - 1)));
                 (at, skipped) = (at - 1, skipped + 1);
                 continue;
             };
@@ -121,6 +134,13 @@ impl Recover<'_> {
         let next = Block { start: newest_end, pages: 0, ..Block::default() };
         forget(&mut self.state.ring, &mut self.state.index, &next);
         self.recovery.blocks = self.state.ring.blocks.len() as u64;
+    }
+
+    /// Returns whether there is neither nothing nor a whole page.
+    fn is_torn(&self, place: u64) -> bool {
+        let mut page = vec![0; PAGE];
+        let read = self.read.read_at(place, &mut page);
+        read.is_err() || (page.iter().any(|byte| *byte != 0) && !is_whole(&page))
     }
 
     /// Returns whether a block is of an earlier lap, left at the end of the ring because what came later did not fit
@@ -204,7 +224,8 @@ impl Recover<'_> {
             let Ok(Some(block)) = self.load(&mut pages, &head, start) else { return number };
             forget(&mut self.state.ring, &mut self.state.index, &block);
             self.state.ring.add(block);
-            self.commit.block = number;
+            let next_series = self.state.index.next();
+            self.commit = Commit { block: number, start, pages: head.pages, next_series, ..self.commit };
             self.recovery.blocks = self.state.ring.blocks.len() as u64;
         }
     }
