@@ -10,6 +10,7 @@ pub mod collect;
 pub mod help;
 pub mod run;
 pub mod test;
+pub mod tsdb;
 pub mod web_flags;
 
 use std::process::ExitCode;
@@ -51,11 +52,12 @@ fn dispatch(mut arguments: Arguments) -> Result<(), Failure> {
         Some("collect") => collect::main(arguments),
         Some("check") => check::main(arguments),
         Some("test") => test::main(arguments),
+        Some("tsdb") => tsdb::main(arguments),
         Some("help") => help::print(help::GENERAL),
         Some("version") => help::print(&version()),
-        Some(other) => {
-            Err(Failure::Usage(format!("there is no command '{other}': run, collect, check, test, help, version")))
-        }
+        Some(other) => Err(Failure::Usage(format!(
+            "there is no command '{other}': run, collect, check, test, tsdb, help, version"
+        ))),
     }
 }
 

@@ -30,6 +30,8 @@ pub struct Medium {
     pub path: Option<PathBuf>,
     /// Why it is in memory, empty otherwise.
     pub trouble: String,
+    /// What opening found.
+    pub found: Recovery,
 }
 
 /// Opens the data file of this configuration.
@@ -44,7 +46,7 @@ pub fn open(storage: &Storage, folder: Option<&Path>, now: Now) -> Result<Medium
         Err(Refusal::Unusable(reason)) => {
             log::error!("{reason}; everything is kept in memory until the medium can be used");
             let store = Store::in_memory(options(storage), now);
-            Ok(Medium { store, file: None, tail: None, path: None, trouble: reason })
+            Ok(Medium { store, file: None, tail: None, path: None, trouble: reason, found: Recovery::default() })
         }
     }
 }
@@ -80,7 +82,8 @@ pub fn try_open(storage: &Storage, path: &Path, now: Now) -> Result<Medium, Refu
         _ => Refusal::Untouchable(format!("{}: {}", path.display(), chain(&error))),
     })?;
     say(path, &recovery);
-    Ok(Medium { store, file: Some(file), tail, path: Some(path.to_owned()), trouble: String::new() })
+    let path = Some(path.to_owned());
+    Ok(Medium { store, file: Some(file), tail, path, trouble: String::new(), found: recovery })
 }
 
 /// Says once what opening found.

@@ -22,3 +22,4 @@ mod remote_write;
 mod restart;
 mod rules;
 mod scrape;
+mod tsdb_command;

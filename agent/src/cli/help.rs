@@ -15,6 +15,8 @@ Usage: narthex [run] [flags]             collect, keep, judge, notify, forward, 
        narthex collect [flags]           print one collection and exit
        narthex check config|rules FILE.. find every error in a file, without running it
        narthex test promql FILE..        run scripts in Prometheus's test language
+       narthex tsdb import|dump|stats|verify
+                                         what is in the data file: in, out, what it costs, whether it is whole
        narthex COMMAND --help            more about one command
 
 Examples:
@@ -91,6 +93,28 @@ Usage: narthex test promql FILE..
 
 Example:
   narthex test promql my-queries.test
+";
+
+/// `narthex tsdb --help`.
+pub const TSDB: &str = "\
+Works on the data file while no agent runs on it.
+
+Usage: narthex tsdb import FILE..|-      OpenMetrics or Prometheus text with timestamps into the file
+       narthex tsdb dump                 everything as OpenMetrics text
+       narthex tsdb stats                what it holds, what a sample and each metric cost, how many days fit
+       narthex tsdb verify               read every page and decode every sample
+
+  --storage.path=FOLDER   where the data file lies; default: the platform's state folder
+  --storage.size=SIZE     how large a file that is made becomes, for example 1GB
+  --config.file=FILE      take both from this configuration
+  --match=SELECTOR        dump: only these series; may be given several times
+  --min-time=MS, --max-time=MS   dump: only from or to this time, in milliseconds since 1970
+  -o json                 stats: as JSON
+
+Examples:
+  narthex tsdb import --storage.path=/tmp/try history.om
+  narthex tsdb stats --storage.path=/var/lib/narthex -o json
+  narthex tsdb dump --storage.path=/var/lib/narthex --match='{__name__=\"up\"}'
 ";
 
 /// Prints a text on standard output. A reader that went away is no fault.

@@ -134,7 +134,7 @@ fn start(flags: Flags, config: Config, loaded: Loaded) -> Result<(), Failure> {
 
     let clock: Arc<dyn Clock + Send + Sync> = Arc::new(SystemClock { trusted_after: believed::clock_floor(&config) });
     let started = boottime();
-    let Medium { store, file, tail, path, trouble } =
+    let Medium { store, file, tail, path, trouble, .. } =
         medium::open(&config.storage, flags.storage_path.as_deref(), clock.now()).map_err(fault)?;
 
     let rows = lane.collect(&mut monotonic_ns).rows().len();

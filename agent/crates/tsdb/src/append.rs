@@ -42,7 +42,8 @@ impl Refused {
         self.series_max + self.time + self.histogram + self.labels + self.repeated + self.block_full
     }
 
-    pub(crate) fn add(&mut self, other: &Refused) {
+    /// Adds what another append refused.
+    pub fn add(&mut self, other: &Refused) {
         self.series_max += other.series_max;
         self.time += other.time;
         self.histogram += other.histogram;

@@ -285,8 +285,8 @@ pub(crate) fn stats(state: &State, ring_pages: u32) -> Stats {
     stats.used_bytes = state.ring.used_pages() * page;
     stats.blocks = state.ring.blocks.len() as u64;
     stats.frozen = state.frozen.is_some();
-    stats.rows = state.ring.blocks.iter().map(|block| u64::from(block.rows)).sum::<u64>()
-        + heads().map(|head| u64::from(head.rows)).sum::<u64>();
+    stats.open_rows = heads().map(|head| u64::from(head.rows)).sum();
+    stats.rows = state.ring.blocks.iter().map(|block| u64::from(block.rows)).sum::<u64>() + stats.open_rows;
     stats.series = state.index.len() as u64;
     stats.label_bytes = state.index.label_bytes() as u64;
     stats.head_series = u64::from(state.head.table_series);

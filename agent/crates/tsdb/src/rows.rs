@@ -69,6 +69,13 @@ impl Store {
         }
     }
 
+    /// Seals the open block now, if it has rows: for an import that is over.
+    pub fn seal(&mut self, now: Now) {
+        if self.shared.read().head.rows > 0 {
+            self.freeze(now);
+        }
+    }
+
     /// Ends a source: all its series get a staleness marker.
     pub fn end_source(&mut self, now: Now, source: SourceId) {
         self.settle_clock(now);

@@ -106,6 +106,8 @@ pub struct Stats {
     pub frozen: bool,
     /// How many rows the sealed blocks and the open ones have.
     pub rows: u64,
+    /// How many of them no sealed block has yet.
+    pub open_rows: u64,
     /// How many series there are, and how many bytes their label sets have.
     pub series: u64,
     /// See `series`.

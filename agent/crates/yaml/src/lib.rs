@@ -26,6 +26,7 @@ mod tests;
 pub use compose::parse;
 pub use error::{Error, Errors};
 pub use map::Map;
+pub use scalar::bytes as size;
 pub use secret::Secret;
 pub use suggest::nearest;
 pub use tree::{Node, Place};

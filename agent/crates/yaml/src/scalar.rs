@@ -69,7 +69,7 @@ const SIZE_UNITS: [(&str, u64); 11] = [
 ];
 
 /// Returns the bytes that a size such as `256MB` or `1.5GiB` stands for; only 0 goes without a unit.
-pub(crate) fn bytes(text: &str) -> Option<u64> {
+pub fn bytes(text: &str) -> Option<u64> {
     if text == "0" {
         return Some(0);
     }

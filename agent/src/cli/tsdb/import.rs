@@ -1,0 +1,308 @@
+//! `narthex tsdb import FILE..`: OpenMetrics or Prometheus text with timestamps, from files or standard input.
+//!
+//! The text is read in pieces. Samples gather by series until there are a quarter of a million; then the first sample
+//! of every series makes a batch, the second the next, and so on, because a batch has a series once. So memory is
+//! bounded whatever the file's size and order. A file that ends with `# EOF` is OpenMetrics; standard input, whose end
+//! is far, is told by its first timestamp: OpenMetrics has seconds, Prometheus text milliseconds.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{IsTerminal, Read, Seek, SeekFrom, Write};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use exposition::{Entry, Format, LabelRefs, Limits, Placed, ScrapeOptions, StreamError, TextStream};
+use model::labels::{LabelsBuilder, NAME};
+use model::{Batch, Labels, MetricKind, SourceId, UnixMs, Value};
+
+use super::{Asked, Offline};
+use crate::cli::Failure;
+
+/// How many samples are gathered before they are stored.
+const GATHERED_MAX: usize = 1 << 18;
+/// How often progress is shown.
+const PROGRESS: Duration = Duration::from_millis(200);
+/// Imported rows are a source of their own.
+const IMPORT: SourceId = SourceId(5);
+
+/// Runs the command.
+pub fn run(asked: &Asked) -> Result<(), Failure> {
+    if asked.files.is_empty() {
+        return Err(Failure::Usage("tsdb import needs a file, or - for standard input".to_owned()));
+    }
+    let mut import = Import {
+        offline: asked.open(true)?,
+        series: HashMap::new(),
+        labels: Vec::new(),
+        samples: Vec::new(),
+        families: HashMap::new(),
+        gathered: 0,
+        batch: Batch::new(),
+        stored: 0,
+        refused: tsdb::Refused::default(),
+        failure: None,
+    };
+    let begun = Instant::now();
+    for file in &asked.files {
+        import.file(file)?;
+    }
+    import.store_gathered()?;
+    import.offline.seal()?;
+    import.report(begun.elapsed())
+}
+
+/// One value of a series, waiting.
+struct Waiting {
+    value: Value,
+    at: UnixMs,
+    start: Option<UnixMs>,
+}
+
+struct Import {
+    offline: Offline,
+    /// Places by packed labels; kept over all files.
+    series: HashMap<Box<[u8]>, u32>,
+    labels: Vec<Labels>,
+    samples: Vec<Vec<Waiting>>,
+    families: HashMap<String, (MetricKind, String, String)>,
+    gathered: usize,
+    batch: Batch,
+    stored: u64,
+    refused: tsdb::Refused,
+    failure: Option<Failure>,
+}
+
+impl Import {
+    fn file(&mut self, name: &str) -> Result<(), Failure> {
+        if name == "-" {
+            let mut input = std::io::stdin().lock();
+            return self.text(name, Format::Text, None, &mut input);
+        }
+        let fault = |error: std::io::Error| Failure::Fault(format!("{name}: {error}"));
+        let mut file = File::open(name).map_err(fault)?;
+        let bytes = file.metadata().map_err(fault)?.len();
+        let format = if ends_with_eof(&mut file).map_err(fault)? { Format::OpenMetrics } else { Format::Text };
+        self.text(name, format, Some(bytes), &mut file)
+    }
+
+    fn text(&mut self, name: &str, format: Format, bytes: Option<u64>, input: &mut dyn Read) -> Result<(), Failure> {
+        let mut head = Vec::new();
+        let format = match bytes {
+            Some(_) => format,
+            None => told_by(input, &mut head).map_err(|error| Failure::Fault(format!("{name}: {error}")))?,
+        };
+        let options = ScrapeOptions { starts: true, ..ScrapeOptions::default() };
+        let mut stream = TextStream::new(format, options, Limits::default());
+        let mut progress = Progress::new(name, bytes);
+        let mut input = head.as_slice().chain(input);
+        let read = stream.read(&mut input, &mut |placed: Placed<'_>| self.entry(name, placed, &mut progress));
+        progress.end();
+        match (self.failure.take(), read) {
+            (Some(failure), _) => Err(failure),
+            (None, Ok(())) => Ok(()),
+            (None, Err(StreamError::Text(error))) => Err(Failure::Fault(format!("{name}: {error}"))),
+            (None, Err(error)) => Err(Failure::Fault(format!("{name}: {}", crate::cli::chain(&error)))),
+        }
+    }
+
+    fn entry(&mut self, name: &str, placed: Placed<'_>, progress: &mut Progress) -> ControlFlow<()> {
+        let taken = match placed.entry {
+            Entry::Sample(s) => self.sample((s.name, s.labels), Value::Float(s.value), (s.at, s.start)),
+            Entry::Histogram(h) => {
+                self.sample((h.name, h.labels), Value::Histogram(Arc::new(h.histogram.clone())), (h.at, h.start))
+            }
+            Entry::Type { name, kind } => {
+                self.families.entry(name.to_owned()).or_default().0 = kind;
+                Ok(())
+            }
+            Entry::Help { name, text } => {
+                self.families.entry(name.to_owned()).or_default().1 = text.to_owned();
+                Ok(())
+            }
+            Entry::Unit { name, unit } => {
+                self.families.entry(name.to_owned()).or_default().2 = unit.to_owned();
+                Ok(())
+            }
+            Entry::Comment(_) => Ok(()),
+        };
+        let stored = taken.map_err(|reason| Failure::Fault(format!("{name}:{}: {reason}", placed.line())));
+        progress.show(placed.bytes(), self.stored + self.gathered as u64);
+        let stored = stored.and_then(|()| if self.gathered >= GATHERED_MAX { self.store_gathered() } else { Ok(()) });
+        match stored {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(failure) => {
+                self.failure = Some(failure);
+                ControlFlow::Break(())
+            }
+        }
+    }
+
+    fn sample(
+        &mut self,
+        (name, labels): (&str, LabelRefs<'_>),
+        value: Value,
+        (at, start): (Option<UnixMs>, Option<UnixMs>),
+    ) -> Result<(), String> {
+        let Some(at) = at else {
+            return Err("a sample without a timestamp, expected one: imports need to know when".to_owned());
+        };
+        let place = self.place(name, labels)?;
+        if let Some(samples) = self.samples.get_mut(place as usize) {
+            samples.push(Waiting { value, at, start });
+            self.gathered += 1;
+        }
+        Ok(())
+    }
+
+    /// Returns a series' place, made when it is new.
+    fn place(&mut self, name: &str, labels: LabelRefs<'_>) -> Result<u32, String> {
+        let mut builder = LabelsBuilder::new();
+        for (name, value) in labels.iter().chain([(NAME, name)]) {
+            builder.set(name, value).map_err(|error| error.to_string())?;
+        }
+        let labels = builder.finish();
+        if let Some(place) = self.series.get(labels.packed()) {
+            return Ok(*place);
+        }
+        let place = self.labels.len() as u32;
+        self.series.insert(labels.packed().into(), place);
+        self.labels.push(labels);
+        self.samples.push(Vec::new());
+        Ok(place)
+    }
+
+    /// Stores what was gathered: the first sample of every series, the second, and so on.
+    fn store_gathered(&mut self) -> Result<(), Failure> {
+        self.samples.iter_mut().for_each(|samples| samples.sort_by_key(|waiting| waiting.at));
+        let mut order: Vec<usize> = (0..self.samples.len()).filter(|at| !self.samples[*at].is_empty()).collect();
+        // The longest first, and families together: so a layer has the shape of the one before, cut off at the end.
+        order.sort_by_key(|at| std::cmp::Reverse(self.samples[*at].len()));
+        let layers = order.first().map_or(0, |at| self.samples[*at].len());
+        for layer in 0..layers {
+            self.batch.clear();
+            for at in order.iter().take_while(|at| self.samples[**at].len() > layer) {
+                let (labels, waiting) = (&self.labels[*at], &self.samples[*at][layer]);
+                add_family(&mut self.batch, labels.name(), &self.families);
+                self.batch.add_labels(labels, waiting.value.clone());
+                self.batch.stamp_last(Some(waiting.at), waiting.start);
+            }
+            let now = self.offline.now();
+            let appended = self.offline.store.append(now, &self.batch, IMPORT, &Labels::empty());
+            self.offline.store.release(IMPORT);
+            self.stored += appended.rows.len();
+            self.refused.add(&appended.refused);
+            self.offline.store.tick(now);
+            self.offline.carry_out()?;
+        }
+        self.samples.iter_mut().for_each(Vec::clear);
+        self.gathered = 0;
+        Ok(())
+    }
+
+    fn report(&self, took: Duration) -> Result<(), Failure> {
+        let stats = self.offline.store.stats();
+        let rate = self.stored as f64 / took.as_secs_f64().max(1e-9);
+        println!(
+            "{}: {} samples of {} series imported in {:.1} s ({rate:.0} a second), {} blocks, {} of {} bytes used",
+            self.offline.path.display(),
+            self.stored,
+            self.labels.len(),
+            took.as_secs_f64(),
+            stats.blocks,
+            stats.used_bytes,
+            stats.ring_bytes,
+        );
+        if stats.overwritten > 0 {
+            println!(
+                "{} of them, the oldest, did not fit: give the file more room with --storage.size",
+                stats.overwritten
+            );
+        }
+        match self.refused.total() {
+            0 => Ok(()),
+            refused => Err(Failure::Fault(format!("{refused} samples were refused: {:?}", self.refused))),
+        }
+    }
+}
+
+/// Opens the family of a series: its own name, or that without a suffix, where the text told of it.
+fn add_family(batch: &mut Batch, name: &str, families: &HashMap<String, (MetricKind, String, String)>) {
+    let suffixes = ["", "_bucket", "_sum", "_count", "_total", "_created", "_info"];
+    let known =
+        suffixes.iter().filter_map(|suffix| name.strip_suffix(suffix)).find_map(|base| families.get_key_value(base));
+    match known {
+        Some((base, (kind, help, unit))) => {
+            // A counter's series is named after its family and `_total`, and known under that name.
+            let name = if *kind == MetricKind::Counter { name } else { base };
+            batch.family_with_unit(name, help, *kind, unit);
+        }
+        None => batch.family(name, "", MetricKind::Unknown),
+    }
+}
+
+/// Returns whether the file ends as OpenMetrics does, and goes back to its beginning.
+fn ends_with_eof(file: &mut File) -> std::io::Result<bool> {
+    let bytes = file.seek(SeekFrom::End(0))?;
+    file.seek(SeekFrom::Start(bytes.saturating_sub(16)))?;
+    let mut end = Vec::new();
+    file.read_to_end(&mut end)?;
+    file.seek(SeekFrom::Start(0))?;
+    Ok(end.trim_ascii_end().ends_with(b"# EOF"))
+}
+
+/// Tells the format of what has no end to look at by its first timestamp: OpenMetrics has seconds, which as
+/// milliseconds would all be in January 1970.
+fn told_by(input: &mut dyn Read, head: &mut Vec<u8>) -> std::io::Result<Format> {
+    input.take(1 << 20).read_to_end(head)?;
+    if head.trim_ascii_end().ends_with(b"# EOF") {
+        return Ok(Format::OpenMetrics);
+    }
+    let text = String::from_utf8_lossy(head);
+    let stamp = text
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.trim().is_empty())
+        .find_map(|line| line.split(" # ").next()?.rsplit_once(' ')?.1.parse::<f64>().ok());
+    Ok(match stamp {
+        Some(stamp) if stamp < 1e11 => Format::OpenMetrics,
+        _ => Format::Text,
+    })
+}
+
+/// A line on the terminal that tells how far it is; silent where there is none.
+struct Progress {
+    name: String,
+    bytes: Option<u64>,
+    next: Option<Instant>,
+    count: u32,
+}
+
+impl Progress {
+    fn new(name: &str, bytes: Option<u64>) -> Progress {
+        let next = std::io::stderr().is_terminal().then(Instant::now);
+        Progress { name: name.to_owned(), bytes, next, count: 0 }
+    }
+
+    fn show(&mut self, at: u64, samples: u64) {
+        // Asking the time costs more than a sample.
+        self.count = self.count.wrapping_add(1);
+        let Some(next) = self.next.filter(|_| self.count.is_multiple_of(4_096)) else { return };
+        let now = Instant::now();
+        if now < next {
+            return;
+        }
+        self.next = Some(now + PROGRESS);
+        let share = self.bytes.map(|bytes| at as f64 / bytes.max(1) as f64);
+        let bar: String = share.map_or(String::new(), |share| {
+            let full = (share * 30.0) as usize;
+            format!("[{}{}] {:3.0} % ", "#".repeat(full.min(30)), " ".repeat(30 - full.min(30)), share * 100.0)
+        });
+        let _ = write!(std::io::stderr(), "\r{}: {bar}{samples} samples", self.name);
+    }
+
+    fn end(&mut self) {
+        if self.next.is_some() {
+            let _ = write!(std::io::stderr(), "\r\x1b[K");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! `narthex tsdb`: text with timestamps goes into a data file and comes out again, and the file's condition is told.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value as Json;
+use support::agent::{Agent, program};
+use support::folder::Folder;
+
+use crate::held::QUICK;
+
+fn tsdb(folder: &Path, words: &[&str]) -> Output {
+    let mut command = Command::new(program());
+    command.arg("tsdb").args(words).arg(format!("--storage.path={}", folder.display())).stdin(Stdio::null());
+    command.output().expect("the program runs")
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+/// Two hundred samples of two series, in the order of the text format, and their end.
+fn text() -> String {
+    let mut text = "# TYPE temperature gauge\n".to_owned();
+    for series in 0..2 {
+        for at in 0..100 {
+            let value = f64::from(at * 7 % 11) / 8.0 - f64::from(series);
+            text +=
+                &format!("temperature{{zone=\"{series} \\\"\\\\\"}} {value} {}.{:03}\n", 1_700_000_000 + at * 15, at);
+        }
+    }
+    text + "# EOF\n"
+}
+
+#[test]
+fn what_is_imported_is_dumped_counted_and_verified() {
+    let folder = Folder::new("tsdb");
+    let (file, data) = (folder.write("in.om", text()), folder.path().join("data"));
+    let output = tsdb(&data, &["import", "--storage.size=16MB", &file.display().to_string()]);
+    assert!(output.status.success() && said(&output).contains("200 samples of 2 series"), "{}", said(&output));
+    let output = tsdb(&data, &["dump"]);
+    let lines =
+        |text: &str| text.lines().filter(|line| !line.starts_with("# TYPE")).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(lines(&said(&output)), lines(&text()));
+    let output =
+        tsdb(&data, &["dump", "--match={zone=~\"1.*\"}", "--min-time=1700000015000", "--max-time=1700000031000"]);
+    assert_eq!(said(&output).lines().count(), 3, "{}", said(&output));
+    let output = tsdb(&data, &["stats", "-o", "json"]);
+    let stats: Json = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(
+        (stats["samples"].as_u64(), stats["series"].as_u64(), stats["blocks"].as_u64()),
+        (Some(200), Some(2), Some(1))
+    );
+    let used = stats["used_bytes"].as_f64().expect("a number");
+    assert!((stats["bytes_per_sample"].as_f64().expect("a number") - used / 200.0).abs() < 1e-6);
+    assert_eq!((&stats["metrics"][0]["name"], &stats["metrics"][0]["series"]), (&"temperature".into(), &2.into()));
+    assert!(said(&tsdb(&data, &["verify"])).contains("2 series, 200 samples decoded"));
+}
+
+#[test]
+fn a_flipped_bit_is_found_and_named() {
+    let folder = Folder::new("tsdb");
+    let (file, data) = (folder.write("in.om", text()), folder.path().join("data"));
+    assert!(tsdb(&data, &["import", "--storage.size=1MB", &file.display().to_string()]).status.success());
+    let ring = data.join("narthex.ring");
+    let mut bytes = std::fs::read(&ring).expect("the file");
+    let at = bytes.windows(4).rposition(|window| window == b"NXbk").expect("a block's page");
+    bytes[at + 2_000] ^= 4;
+    std::fs::write(&ring, bytes).expect("written");
+    let output = tsdb(&data, &["verify"]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("damaged"), "{}", said(&output));
+}
+
+#[test]
+fn what_cannot_be_imported_is_told_with_its_line() {
+    let folder = Folder::new("tsdb");
+    let data = folder.path().join("data");
+    for (text, expected) in [
+        ("# TYPE a gauge\na 1 1700000000\na 2\n# EOF\n", ":3: a sample without a timestamp"),
+        ("a 1 1700000000\nb{ 2 1700000000\n# EOF\n", "line 2"),
+    ] {
+        let file = folder.write("bad.om", text);
+        let output = tsdb(&data, &["import", "--storage.size=1MB", &file.display().to_string()]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(said(&output).contains(expected), "{}", said(&output));
+    }
+    let agent = Agent::new(QUICK).started();
+    let output = tsdb(&agent.data_folder(), &["stats"]);
+    assert!(said(&output).contains("another agent is using this data file"), "{}", said(&output));
+}
