@@ -99,6 +99,7 @@ impl Recover<'_> {
         let (mut at, mut bound, mut wrapped, mut skipped) = (newest_end, newest_end, false, 0);
         let mut number = self.commit.block + 1;
         let mut found = Vec::new();
+        let mut newest_seen = None;
         while number > self.floor.max(1) && skipped <= geometry.ring_pages() / 8 + 256 {
             if at == 0 {
                 (at, bound) = (geometry.ring_pages(), geometry.ring_pages());
@@ -126,7 +127,12 @@ impl Recover<'_> {
                     continue;
                 }
             }
+            newest_seen.get_or_insert(head.block);
             (at, bound, number, skipped) = (start, start, head.block, 0);
+        }
+        // The checkpoint says that the newest block counted, so one that is not found is damaged, and nothing else.
+        if self.commit.block >= self.floor.max(1) && newest_seen != Some(self.commit.block) {
+            self.recovery.damaged_blocks += 1;
         }
         found.reverse();
         self.state.ring.blocks.extend(found);
