@@ -1,21 +1,17 @@
-//! Answers to HTTP requests, without sockets: a `Request` in, an `Answer` out.
-//!
-//! Everything is on one port. Reading is open, as with the peers; what controls is refused from other hosts, and
-//! from this host too when a header says that a browser or a proxy brought it (`access`).
+//! Answers to HTTP requests, without sockets: a `Request` in, an `Answer` out. Everything is on one port. Reading is
+//! open, as with the peers; what controls is refused from other hosts, and from this host too when a header says that a
+//! browser or a proxy brought it (`access`). Paths, methods, status codes and texts are the peer's; two differences are
+//! meant: a slash too many at the end of a path is not found, and `/` is our page.
 //!
 //! | path | what |
 //! | --- | --- |
-//! | `/` | the page |
+//! | `/` | the page; `/api/v1/status/narthex` is what it shows, as JSON |
 //! | `/metrics` | a fresh collection, as an exporter prints it; `collect[]=` and `exclude[]=` as there |
 //! | `/federate` | what is stored, as Prometheus prints it |
 //! | `/api/v1/...` | Prometheus's HTTP API; `api` lists it |
-//! | `/api/v1/status/narthex` | what the page shows, as JSON |
 //! | `/metrics/job/...`, `/api/v1/metrics` | pushes, as pushgateway takes them |
-//! | `/api/v1/write` | remote write, 1.0 and 2.0 |
 //! | `/-/healthy`, `/-/ready`, `/-/reload` | for service managers and probes |
-//!
-//! Paths, methods, status codes and texts are the peer's. Two differences are meant: a slash too many at the end of a
-//! path is not found (the peer sends such a client to a place that does not exist), and `/` is our page.
+//! | `/api/v1/write` | remote write, 1.0 and 2.0 |
 
 pub mod access;
 pub mod api;

@@ -10,12 +10,14 @@
 //! [`ScrapeFiller`] (a batch at once) and [`TextStream`] (a file larger than memory).
 
 mod federate;
+mod federate_proto;
 mod parse;
 mod print;
 mod received;
 mod scrape;
 
-pub use federate::{FederateRow, write_federate};
+pub use federate::{Escaping, FederateRow, write_federate};
+pub use federate_proto::write_federate_proto;
 pub use parse::{ParseError, TEXT_BYTES_MAX, TextParser, parse_text};
 pub use print::{TextWriter, write_text};
 pub use received::{WriteLimits, WriteVersion, Written, WrittenExemplar, read_write_request};
