@@ -1,6 +1,12 @@
-//! What the agent answers over HTTP: `answers` asks without a socket, `page` looks at the page with a browser.
+//! What the agent answers over HTTP: all but `page` ask without a socket, `page` looks at the page with a browser.
+//!
+//! `peer` asks a real Prometheus the same, `schema` reads its description of the API, `federate` its own cases, and
+//! `fuzz` asks nonsense. `world` is what they ask about.
 
 mod answers;
+mod federate;
+mod fuzz;
 mod page;
 mod peer;
+mod schema;
 mod world;

@@ -373,6 +373,48 @@ fn methods(both: &mut Both) {
     }
 }
 
+#[test]
+fn what_is_federated_is_what_a_real_prometheus_federates() {
+    let Some(both) = both() else { return };
+    let text_form = "text/plain;version=0.0.4";
+    let proto = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
+    let utf8 = "text/plain;version=0.0.4;escaping=allow-utf-8";
+    let mut compared = 0;
+    for (accept, selector) in [
+        (text_form, "up{instance=\"a:1\"}"),
+        (text_form, "odd_labels"),
+        (text_form, "native"),
+        (text_form, "{__name__=~\"native|extreme\",kind!~\"nan|zero\"}"),
+        (text_form, "none"),
+        (text_form, "{}"),
+        (utf8, "odd_labels"),
+        (proto, "native{schema=\"0\"}"),
+        (proto, "native{schema=\"3\"}"),
+        (proto, "native{schema=\"-4\"}"),
+        (proto, "native{schema=\"8\"}"),
+        (proto, "none"),
+    ] {
+        let target = format!("/federate?match[]={}", escape(selector));
+        let theirs = http::request(both.peer.address, "GET", &target, &[("Accept", accept)], b"").expect("an answer");
+        let mut asked = request("GET", &target, "");
+        asked.accept = accept.to_owned();
+        let ours = both.web.answer(&asked);
+        assert_eq!(header(&ours, "content-type"), theirs.header("content-type"), "{selector}");
+        if accept == proto {
+            assert_eq!(ours.body, theirs.body, "{selector}");
+        } else {
+            // We know what kind a metric is, and the peer does not say.
+            let lines = |text: &str| {
+                let lines = text.lines().filter(|line| !line.starts_with("# TYPE"));
+                lines.map(str::to_owned).collect::<std::collections::BTreeSet<String>>()
+            };
+            assert_eq!(lines(&text(&ours)), lines(&theirs.text()), "{selector}");
+        }
+        compared += 1;
+    }
+    println!("federate: {compared} answers are those of Prometheus");
+}
+
 /// Takes out what is each server's own.
 fn without_times(body: &str) -> Value {
     fn walk(value: &mut Value) {

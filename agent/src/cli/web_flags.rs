@@ -1,4 +1,7 @@
 //! The flags of `narthex run` that are about queries and the web, by the peer's names. They win over the file.
+//!
+//! Each value is believed when it is read, so that nonsense is wrong usage and nothing starts. All flags with their values
+//! are handed to the web, which shows them at `/api/v1/status/flags`.
 
 use std::path::Path;
 

@@ -140,10 +140,14 @@ impl Server {
             served = connection.as_mut() => served,
             () = self.crowded.notified() => {
                 connection.as_mut().graceful_shutdown();
+                // The time that it may take begins when it is the client's turn.
+                let mut was_ours = computing.load(Ordering::Relaxed);
                 loop {
                     match tokio::time::timeout(Duration::from_secs(HURRY_SECONDS_MAX), connection.as_mut()).await {
                         Ok(served) => break served,
-                        Err(_) if computing.load(Ordering::Relaxed) => {}
+                        Err(_) if was_ours || computing.load(Ordering::Relaxed) => {
+                            was_ours = computing.load(Ordering::Relaxed);
+                        }
                         Err(_) => return log::debug!("connection from {peer}: too slow while others wait"),
                     }
                 }

@@ -1,5 +1,6 @@
 //! How groups, rules and alerts stand, as values of their own: what the API shows, while the state itself may be away
-//! for an evaluation.
+//! for an evaluation. Made on request and thrown away; nothing here changes a state or is saved.
+//! The peer's names for what is shown are in its `web/api/v1`, types `RuleGroup`, `AlertingRule` and `Alert`.
 
 use model::labels::NAME;
 use model::{Alert, AlertState, Now, UnixMs};

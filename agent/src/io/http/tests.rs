@@ -53,13 +53,17 @@ impl Clock for Still {
 
 /// Serves until the tests end; returns where.
 fn served(query_ms_max: u64) -> SocketAddr {
+    served_with(query_ms_max, crate::web::Settings::default())
+}
+
+fn served_with(query_ms_max: u64, settings: crate::web::Settings) -> SocketAddr {
     let store = tsdb::Store::in_memory(tsdb::Options::default(), Still.now());
     let web = Web {
         house: Box::new(Nobody),
         reader: Arc::new(RwLock::new(store.reader())),
         engine: promql::Engine::default(),
         clock: Arc::new(Still),
-        settings: Default::default(),
+        settings,
         external_labels: RwLock::new(Labels::empty()),
         config: Default::default(),
         push: Default::default(),
@@ -110,4 +114,110 @@ fn a_query_that_takes_too_long_is_stopped() {
         &format!("GET /api/v1/query?query={} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", query),
     ));
     assert!(text.starts_with("HTTP/1.1 503 ") && text.contains("query timed out in expression evaluation"), "{text}");
+}
+
+/// A query that does not end by itself for as long as these tests last.
+const HEAVY: &str = "max_over_time((vector(1)%2Bvector(1)%2Bvector(1)%2Bvector(1)%2Bvector(1))[50000s:1ms])";
+
+/// People type quotes and braces, and the peer takes them.
+#[test]
+fn an_address_may_be_typed_without_escapes() {
+    let address = served(60_000);
+    let typed =
+        "GET /api/v1/query?query=sum(up{job=\"a|b\",x!~`<é>`}) HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let text = answer(ask(address, typed));
+    assert!(text.starts_with("HTTP/1.1 200 ") && text.contains("\"resultType\":\"vector\""), "{text}");
+}
+
+#[test]
+fn who_only_looks_does_not_wait_behind_queries() {
+    let settings = crate::web::Settings { queries_max: 1, ..crate::web::Settings::default() };
+    let address = served_with(40_000, settings);
+    let heavy: Vec<TcpStream> =
+        (0..3).map(|_| ask(address, &format!("GET /api/v1/query?query={HEAVY} HTTP/1.1\r\nHost: x\r\n\r\n"))).collect();
+    let begun = std::time::Instant::now();
+    for path in ["/api/v1/status/flags", "/api/v1/status/buildinfo", "/", "/-/healthy"] {
+        let text = answer(ask(address, &format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")));
+        assert!(text.starts_with("HTTP/1.1 200 "), "{path}: {text}");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(20), "they waited for a query");
+    drop(heavy);
+    // The clients are gone, so their queries end and the next one has its turn.
+    let text = answer(ask(address, "GET /api/v1/query?query=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+    assert!(text.starts_with("HTTP/1.1 200 "), "{text}");
+}
+
+#[test]
+fn a_query_ends_when_it_said_it_would() {
+    let address = served(40_000);
+    for (timeout, phase) in [("50ms", "expression evaluation"), ("0", "query queue")] {
+        let request = format!(
+            "GET /api/v1/query?timeout={timeout}&query={HEAVY} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        );
+        let text = answer(ask(address, &request));
+        assert!(text.starts_with("HTTP/1.1 503 ") && text.contains("\"errorType\":\"timeout\""), "{text}");
+        assert!(text.contains("query timed out in ") && (timeout != "50ms" || text.contains(phase)), "{text}");
+    }
+}
+
+#[test]
+fn answers_are_made_smaller_for_who_takes_them_so() {
+    let address = served(60_000);
+    for (encoding, expected) in [("gzip, deflate", Some("gzip")), ("deflate", Some("deflate")), ("br", None)] {
+        let mut stream = ask(
+            address,
+            &format!("GET / HTTP/1.1\r\nHost: x\r\nAccept-Encoding: {encoding}\r\nConnection: close\r\n\r\n"),
+        );
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).expect("an answer");
+        let text = String::from_utf8_lossy(&bytes);
+        let found = text.lines().find_map(|line| line.strip_prefix("content-encoding: "));
+        assert_eq!(found, expected, "{encoding}");
+    }
+}
+
+/// A proxy that nobody configured speaks HTTP/1.0 and says nothing of whom it speaks for.
+#[test]
+fn control_over_http_1_0_is_refused() {
+    let address = served(60_000);
+    let close = "Host: 127.0.0.1:9090\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+    let text = answer(ask(address, &format!("POST /-/reload HTTP/1.0\r\n{close}")));
+    assert!(text.contains(" 403 ") && text.contains("through a proxy"), "{text}");
+    let text = answer(ask(address, &format!("POST /-/reload HTTP/1.1\r\n{close}")));
+    assert!(text.starts_with("HTTP/1.1 200 "), "{text}");
+}
+
+/// Large answers that nobody reads took as much memory as there were connections.
+#[test]
+fn slow_readers_of_large_answers_are_let_go_when_there_is_no_room() {
+    let address = served(60_000);
+    let series: Vec<String> =
+        (0..60).map(|i| format!("label_replace(vector(time()/3),\"i\",\"{i}\",\"\",\"\")")).collect();
+    let query = series.join(" or ").replace(' ', "%20").replace('"', "%22");
+    let request = format!(
+        "GET /api/v1/query_range?query={query}&start=0&end=11000&step=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    );
+    let length = |head: &str| -> usize {
+        let line = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        line.and_then(|length| length.parse().ok()).unwrap_or_else(|| panic!("no length: {head}"))
+    };
+    let mut slow: Vec<TcpStream> = (0..4).map(|_| ask(address, &request)).collect();
+    // All of them begin only when one of them was let go: there is room for three.
+    let heads: Vec<usize> = slow
+        .iter_mut()
+        .map(|stream| {
+            let mut bytes = vec![0; 400];
+            stream.read_exact(&mut bytes).expect("the answer begins");
+            length(&String::from_utf8_lossy(&bytes))
+        })
+        .collect();
+    let (mut whole, mut found) = (0, Vec::new());
+    for (mut stream, expected) in slow.into_iter().zip(heads) {
+        assert!(expected * 4 > ANSWERS_HELD_BYTES_MAX, "{expected} bytes are no large answer");
+        let mut rest = Vec::new();
+        let read = stream.read_to_end(&mut rest);
+        whole += usize::from(read.is_ok() && rest.len() + 400 > expected);
+        found.push((rest.len(), expected, read.err()));
+    }
+    assert!((1..4).contains(&whole), "{whole} of 4 were served to the end: {found:?}");
 }

@@ -1,4 +1,7 @@
 //! What needs an expression and no data: `format_query`, `parse_query`, and `query_exemplars`, which finds none.
+//!
+//! The laid out text and the tree are made by `promql`; here is only what the peer says when there is no expression, or
+//! one that asks for no series.
 
 use super::{ApiError, Call, Notes};
 use crate::web::json;

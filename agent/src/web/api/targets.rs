@@ -28,18 +28,13 @@ pub(super) fn targets(call: &Call<'_>, out: &mut String) -> Result<Notes, ApiErr
     json::list(out, active, write_target);
     out.push_str(",\"droppedTargets\":");
     json::list(out, dropped, write_dropped);
-    out.push_str(",\"droppedTargetCounts\":");
-    if shows("dropped") {
-        out.push('{');
-        for (name, count) in &targets.pools {
-            json::key(out, name);
-            json::number(out, *count as f64);
-        }
-        out.push('}');
-    } else {
-        out.push_str("null");
+    // Where nobody asks for them the peer says null, which its own description forbids.
+    out.push_str(",\"droppedTargetCounts\":{");
+    for (name, count) in targets.pools.iter().filter(|_| shows("dropped")) {
+        json::key(out, name);
+        json::number(out, *count as f64);
     }
-    out.push('}');
+    out.push_str("}}");
     Ok(Notes::default())
 }
 
