@@ -8,7 +8,9 @@
 mod given;
 
 use given::body::{Body, is_ordered};
+use given::expressions::Maker;
 use given::memory::Memory;
+use given::random::Random;
 use given::shared_text;
 use model::UnixMs;
 use promql::{Engine, Features, RangeArgs};
@@ -18,6 +20,12 @@ use support::peers::Peer;
 
 /// How far apart two floats may be, relative to the larger.
 const TOLERANCE: f64 = 1e-9;
+
+/// The same for random expressions: the peer adds up what was computed in an order that is a matter of chance.
+const RANDOM_TOLERANCE: f64 = 1e-6;
+
+/// How many random expressions are asked.
+const ROUNDS: usize = 600;
 
 /// When instant queries ask, in seconds: within the data and with all of its hour behind.
 const AT: i64 = 1_790_003_590;
@@ -32,13 +40,17 @@ fn peers_answer(peer: &Peer, path: &str) -> Body {
 }
 
 fn our_answer(memory: &Memory, query: &str, range: Option<(i64, i64, i64)>) -> Body {
+    our_answer_at(memory, query, AT, range)
+}
+
+fn our_answer_at(memory: &Memory, query: &str, at: i64, range: Option<(i64, i64, i64)>) -> Body {
     let expr = match promql::parse_with(query, Features::ALL) {
         Ok(expr) => expr,
         Err(error) => return Body::of_parse_error(&error),
     };
     let engine = Engine::default();
     Body::of_engine(match range {
-        None => engine.instant(memory, &expr, UnixMs(AT * 1000), &|| false),
+        None => engine.instant(memory, &expr, UnixMs(at * 1000), &|| false),
         Some((start, end, step)) => {
             let range = RangeArgs { start: UnixMs(start * 1000), end: UnixMs(end * 1000), step_ms: step * 1000 };
             engine.range(memory, &expr, range, &|| false)
@@ -140,4 +152,51 @@ fn shares_of_series_are_those_prometheus_takes() {
         assert_eq!(found.differs(&wanted, 0.0, false), None, "{query}");
         println!("{query}: {} of 400 series", found.rows.len());
     }
+}
+
+/// Random expressions over random data, and the same at the peer.
+#[test]
+fn random_expressions_are_answered_as_by_prometheus() {
+    let rounds = std::env::var("NARTHEX_FUZZ_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(ROUNDS);
+    let seed = std::env::var("NARTHEX_FUZZ_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or(1);
+    let mut maker = Maker { random: Random(seed) };
+    let start = (AT - 400) * 1000;
+    let memory = maker.data(UnixMs(start));
+    let flags = "--enable-feature=promql-experimental-functions";
+    let Some(peer) = Peer::prometheus_with_history(&memory.write(), &[flags]) else { return };
+    let (mut equal, mut with_series, mut errors, mut newer, mut different) = (0, 0, 0, 0, 0);
+    for round in 0..rounds {
+        let query = maker.vector(1 + round % 4).replace("@ 130", &format!("@ {}", AT - 270));
+        let escaped = escape(&query);
+        let instant = (AT - 400 + (round as i64 * 7) % 400, None);
+        let range = (0, Some((AT - 410, AT + 10, [15, 60, 21][round % 3])));
+        for (at, range) in [instant, range] {
+            let path = match range {
+                None => format!("/api/v1/query?time={at}&query={escaped}"),
+                Some((start, end, step)) => {
+                    format!("/api/v1/query_range?start={start}&end={end}&step={step}&query={escaped}")
+                }
+            };
+            let wanted = peers_answer(&peer, &path).without_examples();
+            let found = our_answer_at(&memory, &query, at, range).without_examples();
+            with_series += usize::from(!wanted.rows.is_empty());
+            errors += usize::from(wanted.error.is_some());
+            match found.differs(&wanted, RANDOM_TOLERANCE, false) {
+                None => equal += 1,
+                // Since 3.5 a match counts even if a comparison leaves it out.
+                Some(_) if found.error.as_ref().is_some_and(|(_, text)| text.contains("must be explicit")) => {
+                    newer += 1
+                }
+                Some(text) => {
+                    different += 1;
+                    println!("{query}\n    at {at} or {range:?}: {text:.700}");
+                }
+            }
+        }
+    }
+    println!(
+        "seed {seed}: {equal} answers equal ({with_series} with series, {errors} errors), {newer} newer, {different} different"
+    );
+    assert!(with_series > rounds / 2 && errors > 0);
+    assert_eq!(different, 0);
 }

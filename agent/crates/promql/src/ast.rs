@@ -21,6 +21,11 @@ pub struct Span {
 }
 
 impl Span {
+    /// Returns the span of nothing at the beginning of the text.
+    pub(crate) fn beginning() -> Span {
+        Span { start: 0, end: 0, line: 1, column: 1 }
+    }
+
     /// Returns the span from the start of this one to the end of another.
     pub(crate) fn to(self, other: Span) -> Span {
         Span { end: other.end, ..self }

@@ -229,6 +229,6 @@ fn vector_items(cx: &Cx<'_>, all: Vec<Series>, at: UnixMs) -> Result<Vec<VectorI
 }
 
 fn answer(notes: RefCell<Notes>, value: QueryValue) -> Answer {
-    let notes = notes.into_inner();
-    Answer { value, warnings: notes.warnings.into_iter().collect(), infos: notes.infos.into_iter().collect() }
+    let (warnings, infos) = notes.into_inner().finish();
+    Answer { value, warnings, infos }
 }

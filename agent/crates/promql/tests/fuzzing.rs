@@ -151,8 +151,9 @@ fn broken_expressions_are_refused_or_print_to_the_same() {
 
 fn check(memory: &Memory, text: &str, expr: &promql::Expr) {
     let printed = expr.to_string();
-    // Prometheus prints infinity with its sign, which before `^` reads as an operator of its own.
-    if !printed.contains("Inf ^") {
+    // Prometheus prints infinity with its sign, which before `^` reads as an operator of its own, and a length below a
+    // millisecond as none, which is no length.
+    if !["Inf ^", "[0s", ":0s]"].iter().any(|odd| printed.contains(odd)) {
         for way in [printed.clone(), expr.pretty()] {
             let again =
                 promql::parse_with(&way, Features::ALL).unwrap_or_else(|error| panic!("{text:?} -> {way:?}: {error}"));

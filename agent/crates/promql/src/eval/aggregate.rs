@@ -11,7 +11,7 @@ use model::labels::{NAME, push_packed};
 
 use super::fold::Fold;
 use super::window::quantile_of;
-use super::{Cx, Sink, text_of};
+use super::{Cx, Sink, heap, text_of};
 use crate::ast::*;
 use crate::error::EvalError;
 use crate::print::{go_float, quote_bytes};
@@ -192,22 +192,28 @@ impl Cx<'_> {
             AggregateOp::Limitk => chosen.extend(present.take(count)),
             AggregateOp::LimitRatio => chosen.extend(present.filter(|at| in_ratio(param, &all[*at].labels))),
             op => {
-                chosen.extend(present.filter(|at| {
-                    let float = all[*at].float(step).is_some();
-                    if !float {
+                let value = |at: usize| all[at].floats[step];
+                let is_beyond = |a: f64, b: f64| if op == AggregateOp::Topk { a > b } else { a < b };
+                // The root is the one to give way: the least of the best, and NaN before any number.
+                let less = |a: usize, b: usize| value(a).is_nan() || is_beyond(value(b), value(a));
+                for at in present {
+                    if all[at].float(step).is_none() {
                         let text = format!("ignored histogram in {} aggregation", op.as_str());
                         self.info(aggregate.expr.span, &text);
+                    } else if chosen.len() < count {
+                        heap::push(chosen, at, &less);
+                    } else if let Some(root) = chosen.first().map(|root| value(*root))
+                        && (is_beyond(value(at), root) || (root.is_nan() && !value(at).is_nan()))
+                    {
+                        heap::replace_root(chosen, at, &less);
                     }
-                    float
-                }));
-                let value = |at: &usize| all[*at].floats[step];
-                // NaN counts least for both.
+                }
+                // The best first, NaN last, equals as the heap has them.
                 chosen.sort_by(|a, b| {
-                    let (a, b) = (value(a), value(b));
+                    let (a, b) = (value(*a), value(*b));
                     let ordered = if op == AggregateOp::Topk { b.partial_cmp(&a) } else { a.partial_cmp(&b) };
                     ordered.unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
                 });
-                chosen.truncate(count);
             }
         }
     }

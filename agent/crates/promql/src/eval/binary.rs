@@ -101,7 +101,10 @@ impl Cx<'_> {
     ) -> Result<(), EvalError> {
         let swapped = binary.lhs.value_type() == ValueType::Scalar;
         let (vector, scalar) = if swapped { (&binary.rhs, &binary.lhs) } else { (&binary.lhs, &binary.rhs) };
-        let scalar = self.scalar(scalar, grid)?;
+        let scalar = match swapped {
+            true => self.scalar(scalar, grid)?,
+            false => self.scalar_after(vector, scalar, grid)?,
+        };
         let drops = binary.bool_modifier || !binary.op.keeps_name();
         let mut unique = Unique::of(self, vector);
         self.each(vector, grid, &mut |mut series| {

@@ -72,7 +72,7 @@ impl Cx<'_> {
         sink: &mut Sink<'_>,
         body: &mut dyn FnMut(usize, f64) -> f64,
     ) -> Result<(), EvalError> {
-        self.renamed(arg, grid, sink, &mut |mut series| {
+        self.renamed(Unique::of(self, arg), arg, grid, sink, &mut |mut series| {
             series.hists = Vec::new();
             for (step, value) in series.floats.iter_mut().enumerate() {
                 if !is_stale_nan(*value) {
@@ -101,18 +101,18 @@ impl Cx<'_> {
         };
         let arg = &call.args[at];
         self.check_extension(name, arg)?;
+        // What is said about a subquery has no place of its own, as in Prometheus: it stands for where it begins.
+        let is_subquery = matches!(arg.unwrapped().kind, ExprKind::Subquery(_));
+        let span = if is_subquery { Span::beginning() } else { arg.span };
         let others = call.args.iter().enumerate().filter(|(i, _)| *i != at).map(|(_, other)| other);
-        let param_span = others.clone().next().map_or(arg.span, |param| param.span);
+        let param_span = others.clone().next().map_or(span, |param| param.span);
         let params: Vec<Vec<f64>> = others.map(|param| self.scalar(param, grid)).collect::<Result<_, _>>()?;
         check_factors(name, &params)?;
         let keeps_name = call.function.keeps_name();
         let wants_counter = matches!(name, "rate" | "increase");
-        let mut unique = Unique::of(self, arg);
+        let mut unique = Unique::strictly(self, arg);
         self.each_range(arg, grid, &mut |labels, drop, samples, reach| {
             let metric = labels.name();
-            if wants_counter && !samples.at.is_empty() {
-                self.check_counter(arg.span, metric);
-            }
             if wants_counter {
                 samples.find_drops();
             }
@@ -127,9 +127,12 @@ impl Cx<'_> {
                 body(&Window { params: &at_step, param_span, ..*window })
             };
             if reach.extension == Extension::None {
-                self.windows(samples, reach, grid, &mut evaluate, metric, arg.span, &mut out)?;
+                self.windows(samples, reach, grid, &mut evaluate, metric, span, &mut out)?;
             } else {
-                self.extended(name, samples, reach, grid, metric, arg.span, &mut out)?;
+                self.extended(name, samples, reach, grid, metric, span, &mut out)?;
+            }
+            if wants_counter && out.floats.iter().any(|value| !is_stale_nan(*value)) {
+                self.check_counter(span, metric);
             }
             if out.is_empty() {
                 return Ok(());
@@ -179,7 +182,7 @@ impl Cx<'_> {
             Special::Clamp | Special::ClampMin | Special::ClampMax => self.clamp(special, args, grid, sink),
             Special::Round => {
                 let nearest = match args.get(1) {
-                    Some(arg) => self.scalar(arg, grid)?,
+                    Some(arg) => self.scalar_after(&args[0], arg, grid)?,
                     None => vec![1.0; grid.steps],
                 };
                 self.math(&args[0], grid, sink, &mut |step, value| simple::round(value, nearest[step]))
@@ -204,12 +207,12 @@ impl Cx<'_> {
     }
 
     fn clamp(&self, special: Special, args: &[Expr], grid: &Grid, sink: &mut Sink<'_>) -> Result<(), EvalError> {
-        let first = self.scalar(&args[1], grid)?;
+        let first = self.scalar_after(&args[0], &args[1], grid)?;
         let second = match args.get(2) {
-            Some(arg) => self.scalar(arg, grid)?,
+            Some(arg) => self.scalar_after(&args[0], arg, grid)?,
             None => first.clone(),
         };
-        self.renamed(&args[0], grid, sink, &mut |mut series| {
+        self.renamed(Unique::of(self, &args[0]), &args[0], grid, sink, &mut |mut series| {
             series.hists = Vec::new();
             for (step, value) in series.floats.iter_mut().enumerate().filter(|(_, value)| !is_stale_nan(**value)) {
                 *value = match special {
@@ -274,7 +277,7 @@ impl Cx<'_> {
     /// `timestamp` and `start_timestamp`: times of the samples themselves, where the argument is a selector.
     fn timestamp(&self, arg: &Expr, grid: &Grid, sink: &mut Sink<'_>, start: bool) -> Result<(), EvalError> {
         let ExprKind::Vector(selector) = &arg.unwrapped().kind else {
-            return self.renamed(arg, grid, sink, &mut |mut series| {
+            return self.renamed(Unique::of(self, arg), arg, grid, sink, &mut |mut series| {
                 for step in (0..grid.steps).filter(|_| !start) {
                     if series.has(step) {
                         series.set(step, Some(Point::Float(grid.at(step) as f64 / 1000.0)));

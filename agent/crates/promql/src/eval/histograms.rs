@@ -46,7 +46,7 @@ impl Cx<'_> {
     ) -> Result<(), EvalError> {
         let sums = matches!(special, Special::HistogramCount | Special::HistogramSum | Special::HistogramAvg);
         let before = if sums { self.only_sums.replace(true) } else { self.only_sums.get() };
-        let result = self.renamed(arg, grid, sink, &mut |mut series| {
+        let result = self.renamed(Unique::of(self, arg), arg, grid, sink, &mut |mut series| {
             for step in 0..grid.steps {
                 let value = series.hist(step).map(|hist| match special {
                     Special::HistogramCount => hist.count,
@@ -134,9 +134,14 @@ impl Cx<'_> {
         for family in self.families(&args[1], span, grid)? {
             let mut out = Series::new(family.labels.clone(), family.drop_name, grid.steps);
             self.drop_name(&mut out);
+            let mut name = family.labels.name();
             self.each_histogram(span, &family, grid, &mut |step, histogram| {
-                let value = self.quantile_at(span, family.labels.name(), q[step], histogram);
-                out.floats[step] = value;
+                let is_classic = histogram.is_ok();
+                out.floats[step] = self.quantile_at(span, name, q[step], histogram);
+                // Where names go at once, Prometheus takes it off the buckets it uses again at the next step.
+                if is_classic && !self.delayed_name_removal {
+                    name = "";
+                }
             });
             self.give_back(&family);
             if !out.is_empty() {
@@ -199,8 +204,9 @@ impl Cx<'_> {
             Ok(buckets) => {
                 let (value, forced) = bucket_quantile(q, buckets);
                 if forced {
+                    let name = quote(name);
                     let text = "input to histogram_quantile needed to be fixed for monotonicity (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)";
-                    self.info(span, &for_metric(text, name));
+                    self.info(span, &format!("{text} for metric name {name}"));
                 }
                 value
             }

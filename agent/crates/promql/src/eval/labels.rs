@@ -49,7 +49,7 @@ impl Cx<'_> {
         sink: &mut Sink<'_>,
         value: &mut dyn FnMut(&Series) -> Result<Option<String>, EvalError>,
     ) -> Result<(), EvalError> {
-        let mut unique = Unique::new(self);
+        let mut unique = Unique::strictly(self, arg);
         self.each(arg, grid, &mut |mut series| {
             if let Some(value) = value(&series)? {
                 let mut builder = LabelsBuilder::from(&series.labels);
@@ -59,7 +59,7 @@ impl Cx<'_> {
                     series.drop_name = false;
                 }
             }
-            unique.keep(series)
+            unique.pass_relabelled(series, sink)
         })?;
         unique.finish(sink)
     }

@@ -3,7 +3,7 @@
 //! Series are put into groups by their matching labels once, for all steps; then each group is walked step by step,
 //! because which of its series have a sample, and so whether the match is unique, changes from step to step.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use model::{Labels, LabelsBuilder, labels::NAME};
 
@@ -11,6 +11,10 @@ use super::{Cx, SAME_LABELS};
 use crate::ast::*;
 use crate::error::EvalError;
 use crate::value::{Grid, Point, Series};
+
+const NOT_EXPLICIT: &str =
+    "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)";
+const NOT_UNIQUE: &str = "multiple matches for labels: grouping labels must ensure unique matches";
 
 /// Series of both sides with the same matching labels.
 #[derive(Default)]
@@ -143,13 +147,22 @@ impl Cx<'_> {
         let (any_many, any_one) = (present(many), present(one));
         let mut out = Results::new(self, grid.steps);
         let mut state = State::default();
-        for (key, group) in groups(matching, many, one) {
+        let groups = groups(matching, many, one);
+        let meets = |step: usize| filled || (any_many[step] && any_one[step]);
+        for (key, group) in &groups {
             state.slots.clear();
             state.group += 1;
             for step in 0..grid.steps {
                 self.pass_by(group.many.len() + group.one.len())?;
-                if filled || (any_many[step] && any_one[step]) {
-                    join.step(&key, &group, step, &mut out, &mut state)?;
+                if meets(step) {
+                    join.step(key, group, step, &mut out, &mut state).map_err(|error| match error {
+                        // Prometheus goes step by step and names the first fault of the first step that has one.
+                        EvalError::Execution(_) => {
+                            let steps = (0..grid.steps).filter(|step| meets(*step));
+                            steps.into_iter().find_map(|step| join.blame(many, one, step)).unwrap_or(error)
+                        }
+                        other => other,
+                    })?;
                 }
             }
         }
@@ -182,9 +195,6 @@ struct State {
 /// A series of the one side by its number; `None` where a fill value stands in.
 type Partner = Option<usize>;
 
-/// A value with the series it is of, if it is of one.
-type Side<'s> = (Option<(usize, &'s Series)>, Point);
-
 impl Join<'_, '_> {
     fn step(
         &self,
@@ -204,44 +214,84 @@ impl Join<'_, '_> {
         if many.peek().is_none() {
             // Only the one side is there: the many side may be filled in.
             let (Some(fill), Some(_), Some(right)) = (self.fill_many, one, right) else { return Ok(()) };
-            return self.put(key, (None, Point::Float(fill)), &(one, right), step, out, state);
+            return match self.value(&Point::Float(fill), &right) {
+                Some(result) => self.put(key, None, one, result, step, (out, state)),
+                None => Ok(()),
+            };
         }
         let Some(right) = right else { return Ok(()) };
         let right = (one, right);
         let is_one_to_one = self.matching.card == Cardinality::OneToOne;
-        for (n, (i, series)) in many.enumerate() {
-            if n > 0 && is_one_to_one {
-                let text =
-                    "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)";
-                return Err(EvalError::new(text));
-            }
+        let mut matched = false;
+        for (i, series) in many {
             let Some(left) = series.get(step) else { continue };
-            self.put(key, (Some((i, *series)), left), &right, step, out, state)?;
+            // A match counts, even if a comparison leaves it out of the result.
+            if std::mem::replace(&mut matched, true) && is_one_to_one {
+                return Err(EvalError::new(NOT_EXPLICIT));
+            }
+            let Some(result) = self.value(&left, &right.1) else { continue };
+            self.put(key, Some((i, *series)), right.0, result, step, (out, state))?;
         }
         Ok(())
+    }
+
+    /// Returns what the operator makes of a value of the many and one of the one side.
+    fn value(&self, left: &Point, right: &Point) -> Option<Point> {
+        let op = self.binary.op;
+        let (a, b) = if self.swapped { (right, left) } else { (left, right) };
+        let (result, known) = self.cx.element(self.span, op, a, b);
+        match (op.is_comparison(), self.binary.bool_modifier) {
+            (true, true) if known => Some(Point::Float(f64::from(u8::from(result.is_some())))),
+            _ => result,
+        }
+    }
+
+    /// Finds the first thing wrong at a step, in the order in which Prometheus looks.
+    #[cold]
+    fn blame(&self, many: &[Series], one: &[Series], step: usize) -> Option<EvalError> {
+        let key = |series: &Series| signature(self.matching, &series.labels);
+        let mut ones: HashMap<Labels, &Series> = HashMap::new();
+        for series in one.iter().filter(|series| series.has(step)) {
+            if let Some(first) = ones.insert(key(series), series) {
+                return Some(self.duplicate(&key(series), first, series));
+            }
+        }
+        let (mut matched, mut all) = (HashSet::new(), HashSet::new());
+        let mut same_labels = None;
+        for series in many {
+            let (key, partner) = (key(series), ones.get(&key(series)));
+            let right = partner.and_then(|one| one.get(step)).or(self.fill_one.map(Point::Float));
+            let (Some(left), Some(right)) = (series.get(step), right) else { continue };
+            if self.matching.card == Cardinality::OneToOne && !matched.insert((key.clone(), Labels::empty())) {
+                return Some(EvalError::new(NOT_EXPLICIT));
+            }
+            if self.value(&left, &right).is_none() {
+                continue;
+            }
+            let labels = self.labels(&series.labels, partner.map(|one| &one.labels));
+            if !all.insert(labels.clone()) {
+                same_labels = Some(EvalError::new(SAME_LABELS));
+            }
+            if self.matching.card != Cardinality::OneToOne && !matched.insert((key, labels)) {
+                return Some(EvalError::new(NOT_UNIQUE));
+            }
+        }
+        same_labels
     }
 
     fn put(
         &self,
         key: &Labels,
-        (many, left): Side<'_>,
-        (one, right): &Side<'_>,
+        many: Option<(usize, &Series)>,
+        one: Option<(usize, &Series)>,
+        result: Point,
         step: usize,
-        out: &mut Results<'_, '_>,
-        state: &mut State,
+        (out, state): (&mut Results<'_, '_>, &mut State),
     ) -> Result<(), EvalError> {
-        let op = self.binary.op;
-        let (a, b) = if self.swapped { (right, &left) } else { (&left, right) };
-        let (result, known) = self.cx.element(self.span, op, a, b);
-        let result = match (op.is_comparison(), self.binary.bool_modifier) {
-            (true, true) if known => Some(Point::Float(f64::from(u8::from(result.is_some())))),
-            _ => result,
-        };
-        let Some(result) = result else { return Ok(()) };
-        let at = self.slot(key, many, *one, out, state)?;
+        let at = self.slot(key, many, one, out, state)?;
         state.taken.resize(state.taken.len().max(at + 1), None);
         if state.taken[at] == Some((state.group, step)) {
-            return Err(EvalError::new("multiple matches for labels: grouping labels must ensure unique matches"));
+            return Err(EvalError::new(NOT_UNIQUE));
         }
         state.taken[at] = Some((state.group, step));
         if out.all[at].has(step) {

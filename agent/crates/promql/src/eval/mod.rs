@@ -11,6 +11,7 @@ mod call;
 mod cursor;
 mod extended;
 mod fold;
+mod heap;
 mod histograms;
 mod info;
 mod labels;
@@ -22,7 +23,7 @@ pub(crate) mod simple;
 pub(crate) mod window;
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use model::{Labels, MatchOp, Querier, is_stale_nan, labels::NAME};
 
@@ -152,6 +153,14 @@ impl Cx<'_> {
         }
     }
 
+    /// Evaluates a scalar that stands behind a vector: if both have a fault, that of the vector is named.
+    pub fn scalar_after(&self, vector: &Expr, scalar: &Expr, grid: &Grid) -> Result<Vec<f64>, EvalError> {
+        self.scalar(scalar, grid).map_err(|error| match error {
+            EvalError::Execution(_) => self.each(vector, grid, &mut |_| Ok(())).err().unwrap_or(error),
+            other => other,
+        })
+    }
+
     /// Evaluates a vector and keeps all its series.
     pub fn vector(&self, expr: &Expr, grid: &Grid) -> Result<Vec<Series>, EvalError> {
         let mut all = Vec::new();
@@ -205,7 +214,7 @@ impl Cx<'_> {
         if !negate {
             return self.each(expr, grid, sink);
         }
-        self.renamed(expr, grid, sink, &mut |mut series| {
+        self.renamed(Unique::strictly(self, expr), expr, grid, sink, &mut |mut series| {
             series.floats.iter_mut().filter(|value| !is_stale_nan(**value)).for_each(|value| *value = -*value);
             for hist in series.hists.iter_mut().flatten() {
                 std::sync::Arc::make_mut(hist).scale(-1.0);
@@ -217,12 +226,12 @@ impl Cx<'_> {
     /// Evaluates a vector whose series lose their names, and changes each.
     pub fn renamed(
         &self,
+        mut unique: Unique<'_, '_>,
         expr: &Expr,
         grid: &Grid,
         sink: &mut Sink<'_>,
         change: &mut dyn FnMut(Series) -> Result<Option<Series>, EvalError>,
     ) -> Result<(), EvalError> {
-        let mut unique = Unique::of(self, expr);
         self.each(expr, grid, &mut |mut series| {
             self.drop_name(&mut series);
             match change(series)? {
@@ -292,6 +301,9 @@ pub(crate) struct Unique<'a, 'c> {
     cx: &'a Cx<'c>,
     /// Whether series need not be kept to be compared.
     passes: bool,
+    /// Whether series with the same labels are an error even where their steps are apart: so Prometheus has it for
+    /// what it evaluates series by series and not step by step.
+    strict: Option<HashSet<Labels>>,
     seen: HashMap<Labels, Series>,
     order: Vec<Labels>,
 }
@@ -303,7 +315,12 @@ impl<'a, 'c> Unique<'a, 'c> {
     }
 
     pub fn new(cx: &'a Cx<'c>) -> Unique<'a, 'c> {
-        Unique { cx, passes: cx.delayed_name_removal, seen: HashMap::new(), order: Vec::new() }
+        Unique { cx, passes: cx.delayed_name_removal, strict: None, seen: HashMap::new(), order: Vec::new() }
+    }
+
+    /// For series that came of `arg`, lost their names and may not be the same at any step.
+    pub fn strictly(cx: &'a Cx<'c>, arg: &Expr) -> Unique<'a, 'c> {
+        Unique { strict: (!cx.delayed_name_removal).then(HashSet::new), ..Unique::of(cx, arg) }
     }
 
     /// Passes a series on, or keeps it until all were seen.
@@ -311,7 +328,17 @@ impl<'a, 'c> Unique<'a, 'c> {
         if self.passes && !self.cx.dropped_metadata.get() {
             return sink(series);
         }
-        self.keep(series)
+        let Some(seen) = &mut self.strict else { return self.keep(series) };
+        match seen.insert(series.labels.clone()) {
+            true => sink(series),
+            false => Err(EvalError::new(SAME_LABELS)),
+        }
+    }
+
+    /// As `pass`, for series that may have become the same whatever they were called.
+    pub fn pass_relabelled(&mut self, series: Series, sink: &mut Sink<'_>) -> Result<(), EvalError> {
+        self.passes = false;
+        self.pass(series, sink)
     }
 
     /// Keeps a series.

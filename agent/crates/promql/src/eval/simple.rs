@@ -31,14 +31,25 @@ pub(crate) fn clamp(value: f64, least: f64, most: f64) -> f64 {
     go_max(least, go_min(most, value))
 }
 
-/// The larger of two, NaN if one is.
+/// The larger of two as Go has it: infinity before NaN, NaN before a number, zero before minus zero.
 pub(crate) fn go_max(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
+    match (a, b) {
+        (f64::INFINITY, _) | (_, f64::INFINITY) => f64::INFINITY,
+        _ if a.is_nan() || b.is_nan() => f64::NAN,
+        (0.0, 0.0) => {
+            if a.is_sign_negative() {
+                b
+            } else {
+                a
+            }
+        }
+        _ => a.max(b),
+    }
 }
 
-/// The smaller of two, NaN if one is.
+/// The smaller of two as Go has it: minus infinity before NaN, NaN before a number, minus zero before zero.
 pub(crate) fn go_min(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() { f64::NAN } else { a.min(b) }
+    -go_max(-a, -b)
 }
 
 /// Floored as Go's `time.Unix(int64(v), 0)`.
@@ -91,4 +102,25 @@ pub(crate) fn day_of_week(at: UnixMs) -> f64 {
 pub(crate) fn day_of_year(at: UnixMs) -> f64 {
     let [year, month, day, ..] = at.civil();
     ((1..month).map(|month| month_days(year, month)).sum::<i64>() + day) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn infinities_nan_and_zeros_compare_as_in_go() {
+        let inf = f64::INFINITY;
+        for (a, b, less, more) in [
+            (1.0, 2.0, 1.0, 2.0),
+            (inf, f64::NAN, f64::NAN, inf),
+            (-inf, f64::NAN, -inf, f64::NAN),
+            (-0.0, 0.0, -0.0, 0.0),
+        ] {
+            for (a, b) in [(a, b), (b, a)] {
+                let bits = |value: f64| (value.is_nan(), if value.is_nan() { 0 } else { value.to_bits() });
+                assert_eq!((bits(go_min(a, b)), bits(go_max(a, b))), (bits(less), bits(more)), "{a} {b}");
+            }
+        }
+    }
 }

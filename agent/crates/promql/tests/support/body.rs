@@ -114,6 +114,17 @@ impl Body {
         Body { status, error, kind: kind.to_owned(), rows, warnings: texts("warnings"), infos: texts("infos") }
     }
 
+    /// Leaves out which group and series an error names as examples: which come first is a matter of chance in the peer.
+    pub fn without_examples(mut self) -> Body {
+        if let Some((_, text)) = &mut self.error
+            && let (Some(from), Some(to)) = (text.find("match group {"), text.find(" on the "))
+            && let Some(end) = text.find(": [{")
+        {
+            *text = format!("{}{}", &text[..from], &text[to..end]);
+        }
+        self
+    }
+
     /// Leaves out what only the newer level says.
     pub fn without_newer_notes(mut self) -> Body {
         for notes in [&mut self.warnings, &mut self.infos] {

@@ -45,6 +45,25 @@ impl Memory {
         memory
     }
 
+    /// Writes what `read` reads, in the order of the labels.
+    pub fn write(&self) -> String {
+        let mut out = String::new();
+        for (labels, samples) in &self.series {
+            let parts: Vec<String> = labels
+                .iter()
+                .filter(|(name, _)| *name != "__name__")
+                .map(|(name, value)| format!("{name}=\"{}\"", model::labels::Escaped(value)))
+                .collect();
+            for (at, value) in samples.at.iter().zip(&samples.floats) {
+                let (name, parts, seconds) = (labels.name(), parts.join(","), at.0 as f64 / 1000.0);
+                let value =
+                    if value.is_infinite() { format!("{:+}", value).replace("inf", "Inf") } else { value.to_string() };
+                out += &format!("{name}{{{parts}}} {value} {seconds:.3}\n");
+            }
+        }
+        out + "# EOF\n"
+    }
+
     /// Adds a sample, later than all of its series so far.
     pub fn add(&mut self, labels: &Labels, at: UnixMs, value: f64) {
         self.series.entry(labels.clone()).or_default().push(at, value);

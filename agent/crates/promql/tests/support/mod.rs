@@ -6,6 +6,7 @@
 #![allow(dead_code)]
 
 pub mod body;
+pub mod expressions;
 pub mod memory;
 pub mod random;
 
