@@ -56,6 +56,20 @@ impl Filter {
         })
     }
 
+    /// Reads a pair of flags as [`Filter::both`] does, whose patterns must match a whole name.
+    pub fn whole(
+        settings: &Settings,
+        (include, included): (&str, &str),
+        (exclude, excluded): (&str, &str),
+    ) -> Result<Filter, SettingsError> {
+        let pattern = |flag: &str, default: &str| {
+            let text = settings.value(flag).unwrap_or(default);
+            let made = Pattern::new(text);
+            made.map(Some).map_err(|error| SettingsError { flag: flag.to_owned(), what: error.reason })
+        };
+        Ok(Filter { include: pattern(include, included)?, exclude: pattern(exclude, excluded)?, answers: Vec::new() })
+    }
+
     /// Returns whether a name is told.
     pub fn is_wanted(&mut self, name: &str) -> bool {
         if self.include.is_none() && self.exclude.is_none() {

@@ -119,6 +119,8 @@ mod stat;
 mod swap;
 #[cfg(feature = "sysctl")]
 mod sysctl;
+#[cfg(feature = "systemd")]
+mod systemd;
 #[cfg(feature = "tcpstat")]
 mod tcpstat;
 #[cfg(feature = "textfile")]
@@ -233,6 +235,8 @@ pub const COLLECTORS: &[CollectorInfo] = &[
     swap::INFO,
     #[cfg(feature = "sysctl")]
     sysctl::INFO,
+    #[cfg(feature = "systemd")]
+    systemd::INFO,
     #[cfg(feature = "tcpstat")]
     tcpstat::INFO,
     #[cfg(feature = "thermal_zone")]

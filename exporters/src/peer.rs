@@ -17,12 +17,10 @@ collector.ntp.server-port= collector.pcidevice collector.pcidevice.idsfile= coll
 collector.perf collector.perf.cache-profilers= collector.perf.cpus= collector.perf.disable-cache-profilers \
 collector.perf.disable-hardware-profilers collector.perf.disable-software-profilers \
 collector.perf.hardware-profilers= collector.perf.software-profilers= collector.perf.tracepoint= collector.runit \
-collector.runit.servicedir= collector.supervisord collector.supervisord.url= collector.systemd \
-collector.systemd.enable-restarts-metrics collector.systemd.enable-start-time-metrics \
-collector.systemd.enable-task-metrics collector.systemd.unit-exclude= collector.systemd.unit-include= \
-collector.tapestats collector.tapestats.ignored-devices= collector.xfrm collector.xfs collector.zfs \
-collector.zoneinfo log.format= log.level= runtime.gomaxprocs= web.config.file= web.disable-exporter-metrics \
-web.listen-address= web.max-requests= web.systemd-socket web.telemetry-path=";
+collector.runit.servicedir= collector.supervisord collector.supervisord.url= collector.tapestats \
+collector.tapestats.ignored-devices= collector.xfrm collector.xfs collector.zfs collector.zoneinfo log.format= \
+log.level= runtime.gomaxprocs= web.config.file= web.disable-exporter-metrics web.listen-address= \
+web.max-requests= web.systemd-socket web.telemetry-path=";
 
 /// Returns what a flag of the peer's needs.
 pub fn flag_use(flag: &str) -> Option<FlagUse> {

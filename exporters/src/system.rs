@@ -5,6 +5,7 @@
 
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,6 +13,9 @@ pub use kernel::{Ethtool, Timex};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
 
 use crate::netlink::{self, Netlink};
+
+/// Where the system bus is when the environment names no other.
+const SYSTEM_BUS: &str = "/run/dbus/system_bus_socket";
 
 /// How long the kernel may take for a part of an answer over netlink; it answers at once unless something is broken.
 const NETLINK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -89,6 +93,14 @@ pub trait System: Send {
         _buf: &mut Vec<u8>,
         _visit: &mut dyn FnMut(u16, &[u8]),
     ) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Connects to the system bus.
+    ///
+    /// # Errors
+    /// As the kernel says. A fake that has no bus says `Unsupported`.
+    fn system_bus(&self) -> io::Result<UnixStream> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
@@ -173,6 +185,12 @@ impl System for Live {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
+    }
+
+    fn system_bus(&self) -> io::Result<UnixStream> {
+        let given = std::env::var("DBUS_SYSTEM_BUS_ADDRESS").unwrap_or_default();
+        let given = given.split(';').find_map(|address| address.strip_prefix("unix:path="));
+        UnixStream::connect(given.and_then(|rest| rest.split(',').next()).unwrap_or(SYSTEM_BUS))
     }
 
     fn ethtool(&self, device: &str, question: Ethtool, answer: &mut Vec<u8>) -> io::Result<()> {

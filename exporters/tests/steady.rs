@@ -57,7 +57,7 @@ fn a_warm_lane_allocates_nothing_and_takes_under_a_millisecond() {
 }
 
 /// Collectors that ask over netlink. Their fake allocates its answers, so they are asked of this machine.
-const NETLINK: [&str; 7] = ["arp", "ethtool", "netdev", "network_route", "qdisc", "tcpstat", "wifi"];
+const NETLINK: [&str; 8] = ["arp", "ethtool", "netdev", "network_route", "qdisc", "systemd", "tcpstat", "wifi"];
 
 /// Every collector by itself, over our own board, on which each of them has something to tell.
 #[test]

@@ -66,6 +66,10 @@ impl System for Table {
         crate::netlink::answer(netlink, request, visit)
     }
 
+    fn system_bus(&self) -> io::Result<std::os::unix::net::UnixStream> {
+        crate::systemd::connect(|_| ())
+    }
+
     fn ethtool(&self, device: &str, question: Ethtool, answer: &mut Vec<u8>) -> io::Result<()> {
         crate::netlink::ethtool(device, question, answer)
     }
