@@ -155,9 +155,10 @@ impl Board {
     fn carry_out(&mut self, now: Now) -> Result<(), String> {
         loop {
             self.store.take_ops(&mut self.ops);
-            if self.ops.is_empty() {
+            if self.ops.is_empty() && !self.store.is_packing() {
                 return Ok(());
             }
+            self.store.tick(now);
             for op in self.ops.drain(..) {
                 let done = match op {
                     DiskOp::Write { offset, bytes } => OpDone::Written { result: self.disk.write(offset, &bytes) },

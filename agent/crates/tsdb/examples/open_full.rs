@@ -72,9 +72,10 @@ fn fill(store: &mut Store, disk: &mut Plain, series: u64) {
         let mut ops = Vec::new();
         loop {
             store.take_ops(&mut ops);
-            if ops.is_empty() {
+            if ops.is_empty() && !store.is_packing() {
                 break;
             }
+            store.tick(now(step * 5_000));
             for op in ops.drain(..) {
                 let done = match op {
                     DiskOp::Write { offset, bytes } => OpDone::Written { result: disk.write(offset, &bytes) },

@@ -59,6 +59,12 @@ impl Store {
         [sync, seal, full].into_iter().flatten().min()
     }
 
+    /// Returns whether a block is being packed: each [`Store::tick`] does a little of that, and no operation of the disk
+    /// is on its way for it.
+    pub fn is_packing(&self) -> bool {
+        self.sealing.as_ref().is_some_and(Sealing::is_packing)
+    }
+
     /// Moves the operations that are to be done to `out`, in order.
     pub fn take_ops(&mut self, out: &mut Vec<DiskOp>) {
         out.append(&mut self.ops);

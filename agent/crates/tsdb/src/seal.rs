@@ -216,6 +216,10 @@ impl Sealing {
         Some(output)
     }
 
+    pub fn is_packing(&self) -> bool {
+        self.stage == Stage::Pack
+    }
+
     pub fn is_done(&self) -> bool {
         self.stage == Stage::Done
     }
