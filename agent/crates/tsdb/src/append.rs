@@ -11,6 +11,7 @@ use std::collections::HashSet;
 use model::labels::{PackedIter, push_packed};
 use model::{Batch, Labels, Row, RowRange, Value};
 
+use crate::fingerprint::fingerprint;
 use crate::head::shape::Shape;
 use crate::head::{Head, Input, InputValue};
 use crate::histogram;
@@ -108,7 +109,8 @@ pub(crate) const STALE_BYTES_MAX: usize = 24;
 /// What is remembered of a source between two batches.
 #[derive(Default)]
 pub(crate) struct SourceCache {
-    shape_bytes: Vec<u8>,
+    /// Of the last batch's shape; `None` before the first.
+    print: Option<u128>,
     extra: Labels,
     forms: Vec<Form>,
     accepted: Vec<bool>,
@@ -132,9 +134,10 @@ impl SourceCache {
     /// Returns whether this batch has the shape of the last one, in the same block.
     pub fn knows(&self, batch: &Batch, extra: &Labels, block: u64) -> bool {
         self.block == block
-            && self.shape_bytes == batch.shape()
+            && self.forms.len() == batch.rows().len()
             && self.extra == *extra
             && batch.rows().iter().zip(&self.forms).all(|(row, known)| form(row) == *known)
+            && self.print == Some(fingerprint(batch.shape()))
     }
 
     /// Returns the most bytes that a batch can add to the open block.
@@ -204,8 +207,7 @@ impl SourceCache {
         self.series.clear();
         self.series.extend(seen);
         self.series.sort_unstable();
-        self.shape_bytes.clear();
-        self.shape_bytes.extend_from_slice(batch.shape());
+        self.print = Some(fingerprint(batch.shape()));
         self.extra = extra.clone();
         (self.block, self.source, self.columns) = (head.block, source, columns.len());
         if !columns.is_empty() {

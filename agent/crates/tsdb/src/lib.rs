@@ -34,6 +34,7 @@ mod column;
 mod costs;
 mod crc;
 mod epochs;
+mod fingerprint;
 mod geometry;
 mod groups;
 mod histogram;
