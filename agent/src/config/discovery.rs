@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use model::duration::DisplayMs;
 use model::{Labels, LabelsBuilder};
 use targets::Group;
+use targets::limits::TARGETS_MAX;
 use yaml::{Errors, Map, Node};
 
 use super::http::HttpUrl;
@@ -125,7 +126,7 @@ impl Discovery {
     /// Reads the keys that stand among those of a job.
     pub(super) fn read(map: &mut Map, base: &Path, errors: &mut Errors, warnings: &mut Errors) -> Discovery {
         let found = Discovery {
-            fixed: static_groups(items(map, "static_configs", DISCOVERIES_MAX, errors), errors),
+            fixed: static_groups(items(map, "static_configs", TARGETS_MAX, errors), errors),
             files: each(map, "file_sd_configs", errors, |node, errors| file_sd(node, base, errors)),
             https: each(map, "http_sd_configs", errors, |node, errors| http_sd(node, base, errors, warnings)),
             names: each(map, "dns_sd_configs", errors, dns_sd),

@@ -16,21 +16,14 @@ use yaml::{Errors, Map, Node};
 
 use super::limits::{INTERVAL_MS_MAX, INTERVAL_MS_MIN};
 use super::raw::{At, at, within};
-use super::scrape::{ScrapeDefaults, limits, name_scheme, protocols};
+use super::scrape::{ScrapeDefaults, histograms, limits, name_scheme, protocols};
 
 /// The interval of everything that has none of its own, in milliseconds.
 const INTERVAL_MS: u64 = 15_000;
 
 /// Keys of Prometheus that are not served yet.
-const UNSERVED: [&str; 7] = [
-    "scrape_failure_log_file",
-    "scrape_native_histograms",
-    "convert_classic_histograms_to_nhcb",
-    "always_scrape_classic_histograms",
-    "rule_query_offset",
-    "query_log_file",
-    "metric_name_escaping_scheme",
-];
+const UNSERVED: [&str; 4] =
+    ["scrape_failure_log_file", "rule_query_offset", "query_log_file", "metric_name_escaping_scheme"];
 
 /// Intervals and labels for everything.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,7 +106,8 @@ fn read_scrape(map: &mut Map, errors: &mut Errors) -> ScrapeDefaults {
     ScrapeDefaults {
         timeout_ms: default.timeout_ms,
         limits: limits(map, default.limits, errors),
-        protocols: protocols(map, "global config", errors).unwrap_or(default.protocols),
+        protocols: protocols(map, "global config", errors),
+        histograms: histograms(map, default.histograms, errors),
         extra_metrics: map.bool("extra_scrape_metrics", errors).unwrap_or(false),
         names: name_scheme(map, default.names, errors),
     }

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use model::duration::DisplayMs;
 use relabel::NameScheme;
-use targets::{Job, Limits, Protocol};
+use targets::{Histograms, Job, Limits, Protocol};
 use yaml::{Errors, Map, Node};
 
 use super::discovery::Discovery;
@@ -25,14 +25,8 @@ use super::rule_files::expand_files;
 pub(super) const TIMEOUT_MS: u64 = 10_000;
 
 /// Keys that are known and have no effect yet.
-const UNSERVED: [&str; 6] = [
-    "scrape_failure_log_file",
-    "scrape_native_histograms",
-    "convert_classic_histograms_to_nhcb",
-    "always_scrape_classic_histograms",
-    "native_histogram_bucket_limit",
-    "native_histogram_min_bucket_factor",
-];
+const UNSERVED: [&str; 3] =
+    ["scrape_failure_log_file", "native_histogram_bucket_limit", "native_histogram_min_bucket_factor"];
 
 /// One entry of `scrape_configs`.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,8 +46,10 @@ pub struct ScrapeDefaults {
     pub timeout_ms: u64,
     /// What a target may deliver.
     pub limits: Limits,
-    /// The formats that are asked for.
-    pub protocols: Vec<Protocol>,
+    /// The formats that are asked for; `None`: what each job's histograms need.
+    pub protocols: Option<Vec<Protocol>>,
+    /// What becomes of histograms.
+    pub histograms: Histograms,
     /// Whether limits and sizes are reported.
     pub extra_metrics: bool,
     /// Which names are accepted.
@@ -65,7 +61,8 @@ impl Default for ScrapeDefaults {
         ScrapeDefaults {
             timeout_ms: TIMEOUT_MS,
             limits: Limits::default(),
-            protocols: Protocol::DEFAULT.to_vec(),
+            protocols: None,
+            histograms: Histograms::default(),
             extra_metrics: false,
             names: NameScheme::Utf8,
         }
@@ -165,6 +162,10 @@ fn read_job(node: &Node, global: &Global, base: &Path, errors: &mut Errors, warn
     if let Some(node) = map.get("scheme").filter(|_| scheme == "https") {
         warnings.push(node.error("https is not served yet: its targets are down and say so", ""));
     }
+    let histograms = histograms(&mut map, defaults.histograms, errors);
+    let owner = ["scrape config with job name \"", &name, "\""].concat();
+    let given = protocols(&mut map, &owner, errors).or_else(|| defaults.protocols.clone());
+    let default = if histograms.native { &Protocol::DEFAULT_NATIVE[..] } else { &Protocol::DEFAULT };
     let job = Job {
         interval_ms,
         timeout_ms,
@@ -175,8 +176,8 @@ fn read_job(node: &Node, global: &Global, base: &Path, errors: &mut Errors, warn
         honor_timestamps: map.bool("honor_timestamps", errors).unwrap_or(true),
         track_timestamps_staleness: map.bool("track_timestamps_staleness", errors).unwrap_or(false),
         limits: limits(&mut map, defaults.limits, errors),
-        protocols: protocols(&mut map, &["scrape config with job name \"", &name, "\""].concat(), errors)
-            .unwrap_or_else(|| defaults.protocols.clone()),
+        protocols: given.unwrap_or_else(|| default.to_vec()),
+        histograms,
         fallback: fallback(&mut map, &name, errors),
         compression: map.bool("enable_compression", errors).unwrap_or(true),
         extra_metrics: map.bool("extra_scrape_metrics", errors).unwrap_or(defaults.extra_metrics),
@@ -229,6 +230,16 @@ pub(super) fn limits(map: &mut Map, default: Limits, errors: &mut Errors) -> Lim
     };
     limits.body_bytes = map.bytes("body_size_limit", errors).filter(|limit| *limit != 0).unwrap_or(limits.body_bytes);
     limits
+}
+
+/// Reads what a job and `global` say of histograms.
+pub(super) fn histograms(map: &mut Map, default: Histograms, errors: &mut Errors) -> Histograms {
+    let mut flag = |key: &'static str, default: bool| map.bool(key, errors).unwrap_or(default);
+    Histograms {
+        native: flag("scrape_native_histograms", default.native),
+        convert: flag("convert_classic_histograms_to_nhcb", default.convert),
+        classic_too: flag("always_scrape_classic_histograms", default.classic_too),
+    }
 }
 
 /// Reads `metric_name_validation_scheme`.

@@ -12,10 +12,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use exposition::{Entry, Format, LabelRefs, Scrape, ScrapeMemory, ScrapeOptions};
+use model::histogram::CUSTOM_BUCKETS_SCHEMA;
 use model::{Batch, Labels, MetricKind, UnixMs, Value};
 
 use crate::hash::Hash;
-use crate::job::Job;
+use crate::job::{Histograms, Job};
 use crate::naming::{Named, name};
 
 /// What a sample of the last good scrape became.
@@ -293,18 +294,32 @@ fn series_of<'e>(entry: &Entry<'e>) -> Option<(&'e str, LabelRefs<'e>)> {
     }
 }
 
+/// Returns whether this is a native histogram that nobody asked for; its classic series come too.
+fn is_unwanted(entry: &Entry<'_>, wanted: Histograms) -> bool {
+    match entry {
+        Entry::Histogram(sample) => !wanted.native && sample.histogram.schema != CUSTOM_BUCKETS_SCHEMA,
+        _ => false,
+    }
+}
+
 /// Hands every entry of a body to a visitor, until that or the body is wrong.
 fn walk(
     reading: Reading<'_>,
     memory: &mut ScrapeMemory,
     visit: &mut dyn FnMut(Entry<'_>) -> Result<(), String>,
 ) -> Result<(), String> {
-    let (options, limits) = (ScrapeOptions::default(), exposition::Limits::default());
+    let (wanted, limits) = (reading.job.histograms, exposition::Limits::default());
+    let options = ScrapeOptions {
+        classic_to_native: wanted.convert,
+        keep_classic: wanted.classic_too || !(wanted.native || wanted.convert),
+        ..ScrapeOptions::default()
+    };
     let kept = std::mem::take(memory);
     let mut scrape = Scrape::with_memory(reading.format, reading.body, options, limits, kept);
     let read = loop {
         match scrape.next_entry() {
             Ok(None) => break Ok(()),
+            Ok(Some(entry)) if is_unwanted(&entry, wanted) => {}
             Ok(Some(entry)) => {
                 if let Err(what) = visit(entry) {
                     break Err(what);

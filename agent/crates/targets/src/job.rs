@@ -37,12 +37,25 @@ pub struct Job {
     pub compression: bool,
     /// Whether limits and the body's size are reported beside `up`.
     pub extra_metrics: bool,
+    /// What becomes of histograms.
+    pub histograms: Histograms,
     /// Which names are accepted.
     pub names: NameScheme,
     /// Rules for targets.
     pub relabel: Vec<Rule>,
     /// Rules for samples.
     pub metric_relabel: Vec<Rule>,
+}
+
+/// What becomes of histograms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Histograms {
+    /// `scrape_native_histograms`: whether native ones are taken.
+    pub native: bool,
+    /// `convert_classic_histograms_to_nhcb`: whether classic ones become native ones with their own bounds.
+    pub convert: bool,
+    /// `always_scrape_classic_histograms`: whether the classic series stay where there is a native one.
+    pub classic_too: bool,
 }
 
 /// What a target may deliver; 0 is no limit.
@@ -88,6 +101,10 @@ impl Protocol {
         ("PrometheusText0.0.4", Protocol::Text004),
         ("PrometheusText1.0.0", Protocol::Text100),
     ];
+
+    /// What is asked for when nothing is said but that native histograms are wanted, which only protobuf carries.
+    pub const DEFAULT_NATIVE: [Protocol; 5] =
+        [Protocol::Protobuf, Protocol::OpenMetrics100, Protocol::OpenMetrics001, Protocol::Text100, Protocol::Text004];
 
     /// What is asked for when nothing is said.
     pub const DEFAULT: [Protocol; 4] =
@@ -160,6 +177,7 @@ pub(crate) mod tests {
             fallback: None,
             compression: true,
             extra_metrics: false,
+            histograms: Histograms::default(),
             names: NameScheme::Utf8,
             relabel: Vec::new(),
             metric_relabel: Vec::new(),

@@ -15,7 +15,7 @@ mod intake;
 mod naming;
 mod report;
 
-pub use job::{Group, Job, Limits, Protocol};
+pub use job::{Group, Histograms, Job, Limits, Protocol};
 pub use pools::{Body, Bounds, Delivery, Failure, Fetch, Pools, Reason};
 pub use status::{Counts, Health, Last, TargetStatus};
 pub use target::{Found, Target, discovered, populate};

@@ -4,8 +4,8 @@ use model::UnixMs;
 use relabel::{Action, NameScheme, Rule, Spec};
 
 use super::*;
-use crate::job::Limits;
 use crate::job::tests::job;
+use crate::job::{Histograms, Limits};
 
 const TEXT: &str = "text/plain; version=0.0.4";
 
@@ -190,6 +190,22 @@ fn a_body_of_an_unknown_type_needs_a_fallback() {
     };
     assert!(!ask(job()));
     assert!(ask(Job { fallback: Some(crate::Protocol::Text004), ..job() }));
+}
+
+#[test]
+fn classic_histograms_become_native_ones_where_that_is_wanted() {
+    let text = "# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_sum 3\nh_count 2\n";
+    let kept = |native: bool, convert: bool, classic_too: bool| {
+        let mut pools = one(Job { histograms: Histograms { native, convert, classic_too }, ..job() });
+        let (good, found) = scrape(&mut pools, Ok(text));
+        assert!(good);
+        let again = scrape(&mut pools, Ok(text)).1;
+        assert_eq!(found.len(), again.len());
+        (found.len() - 5, found.iter().filter(|line| line.starts_with("h{")).count())
+    };
+    assert_eq!(kept(false, false, false), (4, 0));
+    assert_eq!(kept(false, true, false), (1, 1));
+    assert_eq!(kept(false, true, true), (5, 1));
 }
 
 #[test]
