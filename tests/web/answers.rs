@@ -250,3 +250,22 @@ fn a_status_with_odd_texts_is_still_json() {
     assert_eq!(status["board"], "a \"board\" <b>\n\u{1}");
     assert!(status["ring"]["oldest"].is_null() && status["ring"]["days"].is_null(), "{status}");
 }
+
+#[test]
+fn features_and_statistics_say_what_is_so() {
+    let mut web = web(FakeHouse::default());
+    let ask = |web: &Web, target: &str| -> serde_json::Value {
+        serde_json::from_slice(&web.answer(&request("GET", target)).body).expect("JSON")
+    };
+    let on = |web: &Web| ask(web, "/api/v1/features")["data"]["promql_functions"]["sort_by_label"].clone();
+    assert_eq!(on(&web), false);
+    assert_eq!(ask(&web, "/api/v1/query?query=sort_by_label(m,%22i%22)")["errorType"], "bad_data");
+    assert!(web.settings.enable("promql-experimental-functions").is_empty());
+    assert_eq!(on(&web), true);
+    let answer = ask(&web, "/api/v1/query?stats=all&query=sort_by_label(m,%22i%22)");
+    assert_eq!(answer["status"], "success");
+    assert!(answer["data"]["stats"]["timings"]["execTotalTime"].as_f64().is_some_and(|seconds| seconds > 0.0));
+    assert!(ask(&web, "/api/v1/query?query=m")["data"].get("stats").is_none());
+    web.settings.flags = vec![("query.timeout".to_owned(), "2m".to_owned())];
+    assert_eq!(ask(&web, "/api/v1/status/flags")["data"]["query.timeout"], "2m");
+}

@@ -1,7 +1,7 @@
 //! What the command line says about the web and its queries, by the peer's names.
 //!
-//! Feature flags are `--enable-feature`'s names. Those that change what we do are listed in [`FEATURES`]; the peer's
-//! other names are accepted and change nothing, some because what they switch on is always on here.
+//! Feature flags are `--enable-feature`'s names. Those of the query language change what we do; the peer's other names are
+//! accepted and change nothing, some because what they switch on is always on here, and that is said in the log.
 
 use model::Pattern;
 use promql::Features;
@@ -9,44 +9,33 @@ use promql::Features;
 /// How many queries are computed at the same time, unless the command line says: what a small board has cores for.
 pub const QUERIES_MAX_DEFAULT: usize = 2;
 
-/// The peer's feature flags, each with what it means here.
-const FEATURES: [(&str, Meaning); 23] = [
-    ("promql-experimental-functions", Meaning::Language(|features| features.experimental_functions = true)),
-    ("promql-duration-expr", Meaning::Language(|features| features.duration_expressions = true)),
-    ("promql-extended-range-selectors", Meaning::Language(|features| features.extended_range_selectors = true)),
-    ("promql-binop-fill-modifiers", Meaning::Language(|features| features.fill_modifiers = true)),
-    ("promql-delayed-name-removal", Meaning::DelayedNames),
-    ("native-histograms", Meaning::Always),
-    ("expand-external-labels", Meaning::Always),
-    ("promql-at-modifier", Meaning::Always),
-    ("promql-negative-offset", Meaning::Always),
-    ("remote-write-receiver", Meaning::Nothing),
-    ("exemplar-storage", Meaning::Nothing),
-    ("extra-scrape-metrics", Meaning::Nothing),
-    ("new-service-discovery-manager", Meaning::Nothing),
-    ("promql-per-step-stats", Meaning::Nothing),
-    ("memory-snapshot-on-shutdown", Meaning::Nothing),
-    ("auto-gomaxprocs", Meaning::Nothing),
-    ("auto-gomemlimit", Meaning::Nothing),
-    ("auto-reload-config", Meaning::Nothing),
-    ("concurrent-rule-eval", Meaning::Nothing),
-    ("delayed-compaction", Meaning::Nothing),
-    ("created-timestamp-zero-ingestion", Meaning::Nothing),
-    ("metadata-wal-records", Meaning::Nothing),
-    ("old-ui", Meaning::Nothing),
+/// The peer's feature flags that change nothing here: what they switch on is always on (`true`), or we have nothing like
+/// it. Those of the language are known to `promql`.
+const WITHOUT_EFFECT: [(&str, bool); 23] = [
+    ("native-histograms", true),
+    ("expand-external-labels", true),
+    ("promql-at-modifier", true),
+    ("promql-negative-offset", true),
+    ("remote-write-receiver", true),
+    ("type-and-unit-labels", false),
+    ("exemplar-storage", false),
+    ("extra-scrape-metrics", false),
+    ("new-service-discovery-manager", false),
+    ("promql-per-step-stats", false),
+    ("memory-snapshot-on-shutdown", false),
+    ("auto-gomaxprocs", false),
+    ("auto-gomemlimit", false),
+    ("auto-reload-config", false),
+    ("concurrent-rule-eval", false),
+    ("delayed-compaction", false),
+    ("created-timestamp-zero-ingestion", false),
+    ("metadata-wal-records", false),
+    ("otlp-write-receiver", false),
+    ("otlp-deltatocumulative", false),
+    ("otlp-native-delta-ingestion", false),
+    ("use-uncached-io", false),
+    ("old-ui", false),
 ];
-
-#[derive(Clone, Copy)]
-enum Meaning {
-    /// Switches on a part of the language.
-    Language(fn(&mut Features)),
-    /// Takes names off series at the end of a query.
-    DelayedNames,
-    /// Is on whether it is named or not.
-    Always,
-    /// Is known, and we have nothing like it.
-    Nothing,
-}
 
 /// What the command line says, believed.
 #[derive(Debug, Clone)]
@@ -88,29 +77,17 @@ impl Settings {
         let mut said = Vec::new();
         for name in names.split(',').filter(|name| !name.is_empty()) {
             self.feature_names.push(name.to_owned());
-            match FEATURES.iter().find(|(known, _)| *known == name).map(|(_, meaning)| *meaning) {
-                Some(Meaning::Language(enable)) => enable(&mut self.features),
-                Some(Meaning::DelayedNames) => self.delayed_name_removal = true,
-                Some(Meaning::Always) => said.push(format!("--enable-feature={name} is always on")),
-                Some(Meaning::Nothing) => said.push(format!("--enable-feature={name} has no effect here")),
+            if name == "promql-delayed-name-removal" {
+                self.delayed_name_removal = true;
+            } else if !self.features.enable(name) {
+                let known = WITHOUT_EFFECT.iter().find(|(known, _)| *known == name);
                 // As the peer: an unknown name is said and does no harm, so that unit files survive a change of level.
-                None => said.push(format!("--enable-feature={name} is unknown")),
+                let what =
+                    known.map_or("is unknown", |(_, on)| if *on { "is always on" } else { "has no effect here" });
+                said.push(format!("--enable-feature={name} {what}"));
             }
         }
         said
-    }
-
-    /// Returns the names of the features that are on.
-    pub fn enabled(&self) -> Vec<&'static str> {
-        let is_on = |(name, meaning): &(&'static str, Meaning)| match meaning {
-            Meaning::Always => true,
-            Meaning::Nothing => false,
-            _ => self.feature_names.iter().any(|given| given == name),
-        };
-        let mut names: Vec<&'static str> =
-            FEATURES.iter().filter(|known| is_on(known)).map(|(name, _)| *name).collect();
-        names.sort_unstable();
-        names
     }
 }
 
@@ -126,8 +103,5 @@ mod tests {
         assert!(settings.delayed_name_removal);
         assert_eq!(said, ["--enable-feature=no-such-thing is unknown"]);
         assert_eq!(settings.enable("old-ui").len(), 1);
-        let enabled = settings.enabled();
-        assert!(enabled.contains(&"promql-experimental-functions") && enabled.contains(&"native-histograms"));
-        assert!(!enabled.contains(&"old-ui") && !enabled.contains(&"promql-duration-expr"), "{enabled:?}");
     }
 }

@@ -7,6 +7,7 @@ use model::UnixMs;
 use promql::{Engine, QueryValue, RangeArgs, ValueType};
 
 use super::{ApiError, Call, Notes, value};
+use crate::os::clock::monotonic_ns;
 use crate::web::json;
 use crate::web::params::{Params, invalid};
 
@@ -21,9 +22,11 @@ pub(super) fn instant(call: &Call<'_>, out: &mut String) -> Result<Notes, ApiErr
     let limit = params.limit()?;
     let at = params.time_or("time", call.web.now())?;
     let engine = engine(call)?;
+    let begun = monotonic_ns();
     let expr = call.query()?;
+    let parsed = monotonic_ns();
     let evaluated = engine.instant(&call.web.reader(), &expr, at, &|| call.is_stopped())?;
-    answer(call, evaluated, limit, out)
+    answer(call, evaluated, limit, [begun, parsed, monotonic_ns()], out)
 }
 
 /// Answers a range query.
@@ -31,7 +34,9 @@ pub(super) fn range(call: &Call<'_>, out: &mut String) -> Result<Notes, ApiError
     let limit = call.params.limit()?;
     let range = range_of(&call.params)?;
     let engine = engine(call)?;
+    let begun = monotonic_ns();
     let expr = call.query()?;
+    let parsed = monotonic_ns();
     let kind = expr.value_type();
     if !matches!(kind, ValueType::Scalar | ValueType::Vector) {
         let text = format!(
@@ -41,7 +46,7 @@ pub(super) fn range(call: &Call<'_>, out: &mut String) -> Result<Notes, ApiError
         return Err(invalid("query", &text).into());
     }
     let evaluated = engine.range(&call.web.reader(), &expr, range, &|| call.is_stopped())?;
-    answer(call, evaluated, limit, out)
+    answer(call, evaluated, limit, [begun, parsed, monotonic_ns()], out)
 }
 
 /// Returns the engine with what this request wants otherwise.
@@ -89,6 +94,7 @@ fn answer(
     call: &Call<'_>,
     evaluated: promql::Answer,
     limit: Option<usize>,
+    times: [u64; 3],
     out: &mut String,
 ) -> Result<Notes, ApiError> {
     let promql::Answer { mut value, mut warnings, infos, .. } = evaluated;
@@ -99,8 +105,28 @@ fn answer(
     json::text(out, "resultType", value::type_of(&value));
     json::key(out, "result");
     value::write(out, &value, &|| call.is_stopped())?;
+    if !call.params.get("stats").is_empty() {
+        write_stats(out, times);
+    }
     out.push('}');
     Ok(Notes { warnings, infos, no_content: false })
+}
+
+/// Appends how long the query took to be read and to be computed. What nobody measures (the peer counts samples too) is
+/// not there.
+fn write_stats(out: &mut String, [begun, parsed, done]: [u64; 3]) {
+    let seconds = |from: u64, until: u64| until.saturating_sub(from) as f64 / 1e9;
+    out.push_str(",\"stats\":{\"timings\":{");
+    for (name, value) in [
+        ("evalTotalTime", seconds(parsed, done)),
+        ("queryPreparationTime", seconds(begun, parsed)),
+        ("innerEvalTime", seconds(parsed, done)),
+        ("execTotalTime", seconds(begun, done)),
+    ] {
+        json::key(out, name);
+        json::number(out, value);
+    }
+    out.push_str("}}");
 }
 
 /// Leaves only so many series; returns whether there were more.

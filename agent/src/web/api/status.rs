@@ -43,10 +43,74 @@ pub(super) fn flags(call: &Call<'_>, out: &mut String) -> Result<Notes, ApiError
     Ok(Notes::default())
 }
 
-/// Answers with the names of the features that are on.
+/// Answers with what is on and what is off, by part and name.
 pub(super) fn features(call: &Call<'_>, out: &mut String) -> Result<Notes, ApiError> {
-    json::texts(out, &call.web.settings.enabled());
+    let settings = &call.web.settings;
+    let language = settings.features;
+    let parts: [(&str, &[(&str, bool)]); 3] = [
+        (
+            "api",
+            &[
+                ("admin", false),
+                ("exclude_alerts", true),
+                ("label_values_match", true),
+                ("lifecycle", true),
+                ("otlp_write_receiver", false),
+                ("query_stats", true),
+                ("query_warnings", true),
+                ("remote_write_receiver", true),
+                ("time_range_labels", true),
+                ("time_range_series", true),
+            ],
+        ),
+        ("prometheus", &[("agent_mode", false), ("auto_reload_config", false), ("stringlabels", true)]),
+        (
+            "promql",
+            &[
+                ("anchored", language.extended_range_selectors),
+                ("at_modifier", true),
+                ("bool", true),
+                ("by", true),
+                ("delayed_name_removal", settings.delayed_name_removal),
+                ("duration_expr", language.duration_expressions),
+                ("fill", language.fill_modifiers),
+                ("group_left", true),
+                ("group_right", true),
+                ("ignoring", true),
+                ("negative_offset", true),
+                ("offset", true),
+                ("on", true),
+                ("per_query_lookback_delta", true),
+                ("per_step_stats", false),
+                ("smoothed", language.extended_range_selectors),
+                ("subqueries", true),
+                ("type_and_unit_labels", false),
+                ("without", true),
+            ],
+        ),
+    ];
+    out.push('{');
+    for (part, features) in parts {
+        switches(out, part, features.iter().copied());
+    }
+    let mut functions: Vec<(&str, bool)> = promql::FUNCTIONS
+        .iter()
+        .map(|function| (function.name, !function.experimental || language.experimental_functions))
+        .collect();
+    functions.sort_unstable();
+    switches(out, "promql_functions", functions.into_iter());
+    out.push('}');
     Ok(Notes::default())
+}
+
+fn switches<'a>(out: &mut String, part: &str, features: impl Iterator<Item = (&'a str, bool)>) {
+    json::key(out, part);
+    out.push('{');
+    for (name, is_on) in features {
+        json::key(out, name);
+        out.push_str(if is_on { "true" } else { "false" });
+    }
+    out.push('}');
 }
 
 /// Answers with what an operator is to be told: what is wrong with the last reload, and with the medium.
