@@ -35,6 +35,17 @@ const RECEIVED: SourceId = SourceId(4);
 /// Rule groups count from here.
 const RULES_FIRST: u32 = 1_000;
 
+/// Returns what a source is called where it is counted.
+fn source_name(source: SourceId) -> &'static str {
+    match source {
+        NODE | REPORT => "node",
+        PUSHED => "push",
+        RECEIVED => "remote_write",
+        SourceId(RULES_FIRST..) => "rules",
+        _ => "other",
+    }
+}
+
 /// The cell that keeps pending times and alert states across a restart.
 const RULES_CELL: &str = "rules";
 /// The cell that keeps what receivers were told.

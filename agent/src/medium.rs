@@ -143,6 +143,9 @@ fn options(storage: &Storage) -> Options {
         sync_interval_ms: storage.sync_interval_ms,
         series_max: storage.series_max,
         block_bytes_max: block_bytes_max(storage),
+        memory_bytes_max: storage.memory_bytes as usize,
+        retention_ms: storage.retention_ms,
+        out_of_order_ms: storage.out_of_order_ms,
         build_date: BUILD_DATE,
         boot: crate::os::clock::boot_number(),
         ..Options::default()

@@ -111,8 +111,14 @@ impl Asked {
 
     /// Opens the data file; `make` says whether it may be made.
     fn open(&self, make: bool) -> Result<Offline, Failure> {
-        let storage = self.storage()?;
+        let mut storage = self.storage()?;
         let path = medium::data_file(&storage, self.storage_path.as_deref());
+        // A file that is there keeps its size and all its rows unless somebody says otherwise, and what is brought in is
+        // as old as it is.
+        if self.storage_size.is_none() && std::fs::metadata(&path).is_ok_and(|found| found.len() > 0) {
+            storage.size_bytes = 0;
+        }
+        (storage.out_of_order_ms, storage.retention_ms) = (u64::MAX, None);
         if !make && !path.exists() {
             let path = path.display();
             return Err(Failure::Fault(format!("{path}: there is no data file, name its folder with --storage.path")));

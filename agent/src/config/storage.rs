@@ -4,7 +4,8 @@
 //! storage: {path: /data/narthex, size: 256MB, sync_interval: 60s}
 //! ```
 //! Absent paths are the platform's (systemd's StateDirectory and RuntimeDirectory where there are), which the shell
-//! knows. Prometheus's own `storage.tsdb` and `storage.exemplars` have no effect: retention follows from `size`.
+//! knows. Of Prometheus's own `storage.tsdb` the window for late samples and the retention by time are served; how much
+//! room there is says `size`. `storage.exemplars` has no effect.
 
 use std::path::{Path, PathBuf};
 
@@ -38,6 +39,10 @@ pub struct Storage {
     pub memory_bytes: u64,
     /// The most series at a time.
     pub series_max: usize,
+    /// How long samples are kept at most, in milliseconds; `None`: as long as there is room.
+    pub retention_ms: Option<u64>,
+    /// How late a sample with its own time may be, in milliseconds.
+    pub out_of_order_ms: u64,
     /// Where the unsynced tail is kept across a crash of the agent.
     pub tail: Tail,
 }
@@ -62,6 +67,8 @@ impl Default for Storage {
             sync_interval_ms: 60_000,
             memory_bytes: 4 * MIB,
             series_max: 10_000,
+            retention_ms: None,
+            out_of_order_ms: 0,
             tail: Tail::Platform,
         }
     }
@@ -75,13 +82,30 @@ pub(super) struct RawStorage {
     memory: Option<At<u64>>,
     series_max: Option<At<u64>>,
     tail: Option<At<String>>,
+    retention: Option<At<u64>>,
+    out_of_order: Option<At<u64>>,
 }
 
 impl RawStorage {
     pub fn read(root: &mut Map, errors: &mut Errors, warnings: &mut Errors) -> RawStorage {
         let Some(node) = root.get("storage") else { return RawStorage::default() };
         let mut map = node.map(errors);
+        let (mut retention, mut out_of_order) = (None, None);
+        if let Some(node) = map.get("tsdb") {
+            let mut tsdb = node.map(errors);
+            out_of_order = at(&mut tsdb, "out_of_order_time_window", errors, Node::duration_ms);
+            if let Some(node) = tsdb.get("retention") {
+                let mut kept = node.map(errors);
+                retention = at(&mut kept, "time", errors, Node::duration_ms);
+                kept.known_but_unserved(&["size", "percentage"], "storage.size says how much room there is", warnings);
+                kept.finish(errors);
+            }
+            tsdb.known_but_unserved(&["stale_series_compaction_threshold"], "", warnings);
+            tsdb.finish(errors);
+        }
         let raw = RawStorage {
+            retention,
+            out_of_order,
             path: at(&mut map, "path", errors, Node::str),
             size: at(&mut map, "size", errors, Node::bytes),
             sync_interval: at(&mut map, "sync_interval", errors, Node::duration_ms),
@@ -92,7 +116,6 @@ impl RawStorage {
         if let Some(tsdb) = peek(&map, "tsdb") {
             check_tsdb(&tsdb, errors);
         }
-        map.known_but_unserved(&["tsdb"], "how long samples are kept follows from storage.size", warnings);
         map.known_but_unserved(&["exemplars"], "", warnings);
         map.finish(errors);
         raw
@@ -109,6 +132,9 @@ impl RawStorage {
             sync_interval_ms: within(self.sync_interval, sync_range, default.sync_interval_ms, DisplayMs, errors),
             memory_bytes: within(self.memory, memory_range, default.memory_bytes, show_bytes, errors),
             series_max: within(self.series_max, 1..=SERIES_MAX, default.series_max as u64, |n| n, errors) as usize,
+            // 0 is Prometheus's way to say that time does not matter.
+            retention_ms: self.retention.map(|at| at.value).filter(|ms| *ms > 0),
+            out_of_order_ms: self.out_of_order.map_or(default.out_of_order_ms, |at| at.value),
             tail: match self.tail {
                 Some(tail) if tail.value == "none" => Tail::Nowhere,
                 tail => path(tail, base, errors).map_or(Tail::Platform, Tail::At),

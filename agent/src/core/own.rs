@@ -157,7 +157,7 @@ impl Own {
 }
 
 fn add_store(out: &mut Batch, stats: &Stats) {
-    let rows: [(&str, &str, MetricKind, u64); 14] = [
+    let rows: [(&str, &str, MetricKind, u64); 15] = [
         (
             "narthex_storage_on_medium",
             "Whether samples are kept on the medium, not only in memory.",
@@ -179,6 +179,7 @@ fn add_store(out: &mut Batch, stats: &Stats) {
             Counter,
             stats.overwritten,
         ),
+        ("narthex_storage_expired_samples_total", "Samples that were older than is kept.", Counter, stats.expired),
         (
             "narthex_storage_dropped_samples_total",
             "Samples given up for lack of memory while the medium failed.",
@@ -217,8 +218,25 @@ fn add_store(out: &mut Batch, stats: &Stats) {
         ("labels", refused.labels),
         ("repeated", refused.repeated),
         ("block_full", refused.block_full),
+        ("memory", refused.memory),
+        ("out_of_order", refused.out_of_order),
+        ("too_old", refused.too_old),
+        ("duplicate", refused.duplicate),
     ] {
         out.add(&[("reason", reason)], count as f64);
+    }
+    let what = "Samples not stored because there is no room for their series, by source.";
+    out.family("narthex_storage_refused_new_series_samples_total", what, Counter);
+    let mut sources: Vec<(&str, u64)> = Vec::new();
+    for (source, count) in stats.refused_series.iter().filter(|(_, count)| *count > 0) {
+        let name = super::source_name(*source);
+        match sources.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, all)) => *all += count,
+            None => sources.push((name, *count)),
+        }
+    }
+    for (source, count) in sources {
+        out.add(&[("source", source)], count as f64);
     }
 }
 

@@ -105,6 +105,10 @@ fn told(refused: &tsdb::Refused) -> impl Iterator<Item = String> + use<> {
         (refused.histogram, "a histogram with more buckets than are stored"),
         (refused.labels, "these are no labels"),
         (refused.repeated, "duplicate sample for timestamp"),
+        (refused.memory, "there is no memory for more series"),
+        (refused.out_of_order, "out of order sample"),
+        (refused.too_old, "out of bounds: too old"),
+        (refused.duplicate, "duplicate sample for timestamp"),
         (refused.block_full, "more samples at once than a block of this data file holds"),
     ];
     reasons.into_iter().filter(|(count, _)| *count > 0).map(|(count, why)| format!("{count} samples: {why}"))

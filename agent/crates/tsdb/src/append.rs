@@ -15,6 +15,7 @@ use crate::fingerprint::fingerprint;
 use crate::head::shape::Shape;
 use crate::head::{Head, Input, InputValue};
 use crate::histogram;
+use crate::order::{Order, Verdict};
 use crate::series::Index;
 
 /// The last time that is stored: 2262-04-11, where nanoseconds end.
@@ -35,12 +36,26 @@ pub struct Refused {
     pub repeated: u64,
     /// More rows in one batch than a block of this file can hold.
     pub block_full: u64,
+    /// New series for which the memory is lacking.
+    pub memory: u64,
+    /// Older than the newest sample of the series, and there is no window for late ones.
+    pub out_of_order: u64,
+    /// Older than the window for late samples.
+    pub too_old: u64,
+    /// The time of the series' newest sample, with another value.
+    pub duplicate: u64,
 }
 
 impl Refused {
     /// Returns how many there are for any reason.
     pub fn total(&self) -> u64 {
-        self.series_max + self.time + self.histogram + self.labels + self.repeated + self.block_full
+        let order = self.out_of_order + self.too_old + self.duplicate;
+        self.new_series() + self.time + self.histogram + self.labels + self.repeated + self.block_full + order
+    }
+
+    /// Returns how many are of series for which there is no room.
+    pub fn new_series(&self) -> u64 {
+        self.series_max + self.memory
     }
 
     /// Adds what another append refused.
@@ -51,6 +66,10 @@ impl Refused {
         self.labels += other.labels;
         self.repeated += other.repeated;
         self.block_full += other.block_full;
+        self.memory += other.memory;
+        self.out_of_order += other.out_of_order;
+        self.too_old += other.too_old;
+        self.duplicate += other.duplicate;
     }
 }
 
@@ -114,6 +133,8 @@ pub(crate) struct SourceCache {
     extra: Labels,
     forms: Vec<Form>,
     accepted: Vec<bool>,
+    /// The series of each row, where there is one.
+    numbers: Vec<u32>,
     refused: Refused,
     /// The block for which the places below are right.
     block: u64,
@@ -140,9 +161,33 @@ impl SourceCache {
             && self.print == Some(fingerprint(batch.shape()))
     }
 
+    /// Returns whether all rows of a known batch that bring their own times are to be taken, as the last ones were.
+    pub fn in_order(&self, batch: &Batch, order: &Order) -> bool {
+        let known = self.numbers.iter().zip(&self.accepted);
+        batch.rows().iter().zip(known).all(|(row, (series, accepted))| match row.at {
+            Some(at) => *accepted && order.judge(*series, at.0, &row.value) == Verdict::Taken,
+            None => true,
+        })
+    }
+
+    /// Notes the times that the rows which were taken bring.
+    pub fn note_times(&self, batch: &Batch, order: &mut Order) {
+        for ((row, series), accepted) in batch.rows().iter().zip(&self.numbers).zip(&self.accepted) {
+            if let Some(at) = row.at.filter(|_| *accepted) {
+                order.note(*series, at.0, &row.value);
+            }
+        }
+    }
+
     /// Returns the most bytes that a batch can add to the open block.
-    pub fn bytes_max(&self, (id, batch, extra): (u32, &Batch, &Labels), index: &Index, head: &Head) -> usize {
-        if self.knows(batch, extra, head.block) {
+    pub fn bytes_max(
+        &self,
+        (id, batch, extra): (u32, &Batch, &Labels),
+        index: &Index,
+        head: &Head,
+        order: &Order,
+    ) -> usize {
+        if self.knows(batch, extra, head.block) && self.in_order(batch, order) {
             return batch.rows().iter().map(value_bytes).sum();
         }
         let mut merged = Vec::new();
@@ -163,15 +208,19 @@ impl SourceCache {
         (id, batch, extra): (u32, &Batch, &Labels),
         index: &mut Index,
         head: &mut Head,
+        order: &Order,
         mut room: usize,
         out: &mut Vec<u8>,
     ) -> Resolved {
         let source = head.source(id, out);
         let mut found = Resolved { new_series: 0, vanished: Vec::new() };
         let (mut columns, mut seen, mut merged) = (Vec::new(), HashSet::new(), Vec::new());
+        // What is there already is neither refused nor stored again.
+        let mut same = 0;
         self.refused = Refused::default();
         self.forms.clear();
         self.accepted.clear();
+        self.numbers.clear();
         for row in batch.rows() {
             let form = form(row);
             self.forms.push(form);
@@ -184,17 +233,35 @@ impl SourceCache {
                     let bytes = added_bytes(&merged, row, (id, own_times), index, head);
                     let (fits, left) = (bytes <= room, room.saturating_sub(bytes));
                     room = if fits { left } else { room };
-                    let series = fits.then(|| look_up(&merged, index, head.block, &mut found.new_series));
-                    match series.unwrap_or(Err(Missing::Room)) {
-                        Ok(series) if seen.insert((series, own_times)) => Ok(series),
-                        Ok(_) => Err(&mut self.refused.repeated),
-                        Err(Missing::Room) => Err(&mut self.refused.block_full),
-                        Err(Missing::Series) => Err(&mut self.refused.series_max),
-                        Err(Missing::Labels) => Err(&mut self.refused.labels),
+                    let at = row.at.map(|at| at.0).filter(|_| own_times);
+                    let is_late = at.is_some_and(|at| order.is_too_old(at)) && index.find(&merged).is_none();
+                    let series = if is_late {
+                        Err(Missing::TooOld)
+                    } else if fits {
+                        look_up(&merged, index, head.block, &mut found.new_series)
+                    } else {
+                        Err(Missing::Room)
+                    };
+                    let refused = &mut self.refused;
+                    match series {
+                        Ok(series) if !seen.insert((series, own_times)) => Err(&mut refused.repeated),
+                        Ok(series) => match at.map_or(Verdict::Taken, |at| order.judge(series, at, &row.value)) {
+                            Verdict::Taken => Ok(series),
+                            Verdict::Same => Err(&mut same),
+                            Verdict::Duplicate => Err(&mut refused.duplicate),
+                            Verdict::OutOfOrder => Err(&mut refused.out_of_order),
+                            Verdict::TooOld => Err(&mut refused.too_old),
+                        },
+                        Err(Missing::TooOld) => Err(&mut refused.too_old),
+                        Err(Missing::Room) => Err(&mut refused.block_full),
+                        Err(Missing::Series) => Err(&mut refused.series_max),
+                        Err(Missing::Memory) => Err(&mut refused.memory),
+                        Err(Missing::Labels) => Err(&mut refused.labels),
                     }
                 }
             };
             self.accepted.push(series.is_ok());
+            self.numbers.push(*series.as_ref().unwrap_or(&u32::MAX));
             match series {
                 Ok(series) => {
                     head.series(series, &merged, out);
@@ -247,6 +314,10 @@ enum Missing {
     Room,
     /// The index is full.
     Series,
+    /// There is no memory for another one.
+    Memory,
+    /// Its sample is older than any that is taken.
+    TooOld,
     /// These are no labels.
     Labels,
 }
@@ -258,6 +329,9 @@ fn look_up(packed: &[u8], index: &mut Index, block: u64, new_series: &mut u64) -
         return Ok(series);
     }
     let labels = Labels::from_packed(packed).ok_or(Missing::Labels)?;
+    if !index.has_memory_for(&labels) {
+        return Err(Missing::Memory);
+    }
     let series = index.add(labels, block).ok_or(Missing::Series)?;
     *new_series += 1;
     Ok(series)

@@ -21,11 +21,14 @@ const SPANS_MAX: usize = 256;
 /// The most rows a block may have.
 const ROWS_MAX: u32 = 1 << 30;
 const DAY_MS: u64 = 86_400_000;
+/// How often it is looked for blocks that are older than is kept.
+const RETENTION_STEP_MS: u64 = 60_000;
 
 impl Store {
     /// Does what is due: ends a sync interval, freezes a block that is full, goes on sealing.
     pub fn tick(&mut self, now: Now) {
         self.settle_clock(now);
+        self.expire(now);
         if self.is_full(now) && self.shared.read().frozen.is_none() {
             self.freeze(now);
         }
@@ -33,6 +36,29 @@ impl Store {
             self.sync(now);
         }
         self.step_sealing(now);
+    }
+
+    /// Drops the blocks that are older than is kept. Only by a date that is true: a wrong one must not cost anything.
+    fn expire(&mut self, now: Now) {
+        let Some(kept_ms) = self.options.retention_ms else { return };
+        if now.mono < self.next_retention || !self.is_dated() {
+            return;
+        }
+        self.next_retention = now.mono.plus_ms(RETENTION_STEP_MS);
+        let shared = Arc::clone(&self.shared);
+        let state = &mut *shared.write();
+        let oldest = state.small.last_wall.saturating_sub_unsigned(kept_ms);
+        let mut rows = 0;
+        while let Some(block) = state.ring.blocks.front().filter(|block| block.newest < oldest) {
+            rows += u64::from(block.rows);
+            state.ring.blocks.pop_front();
+        }
+        if rows > 0 {
+            state.stats.expired += rows;
+            let frozen = state.frozen.as_ref().map_or(state.head.block, |frozen| frozen.block);
+            let first = state.ring.blocks.front().map_or(frozen, |block| block.number);
+            state.index.forget_before(first);
+        }
     }
 
     /// Makes everything appended so far certain as soon as possible. The sync that does it has the ticket returned.

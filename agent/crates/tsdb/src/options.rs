@@ -10,12 +10,20 @@ use crate::layout::{BLOB_PAYLOAD, Geometry};
 /// How a store is to be kept.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The size of the data file. One that is there is given this size when it is opened.
+    /// The size of the data file. One that is there is given this size when it is opened; 0: it keeps its own.
     pub file_bytes: u64,
     /// How long rows may wait for a sync, which is what a power cut may cost.
     pub sync_interval_ms: u64,
     /// The most series the whole ring may name; new ones beyond are refused, old ones go on.
     pub series_max: usize,
+    /// How much memory label sets and what belongs to them, and open, frozen and copied blocks may take together; at the
+    /// limit new series are refused, old ones go on.
+    pub memory_bytes_max: usize,
+    /// How long rows are kept at most; `None`: as long as there is room. Whole blocks go.
+    pub retention_ms: Option<u64>,
+    /// How much older than the newest row a sample with its own time may be when its series has a newer one;
+    /// `u64::MAX`: any sample is taken.
+    pub out_of_order_ms: u64,
     /// How long a block is open at most.
     pub block_ms_max: u64,
     /// How many bytes a block has at most; also bounds the open block's memory.
@@ -85,6 +93,9 @@ impl Default for Options {
             file_bytes: 256 << 20,
             sync_interval_ms: 60_000,
             series_max: 20_000,
+            memory_bytes_max: usize::MAX,
+            retention_ms: None,
+            out_of_order_ms: u64::MAX,
             // A block names its series once, so a long one is small; reads begin near their range however long it is.
             block_ms_max: 2 * 3_600_000,
             block_bytes_max: 512 << 10,

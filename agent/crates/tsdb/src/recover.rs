@@ -311,9 +311,14 @@ impl<'a> Recover<'a> {
         }
         let slot = self.slot ^ 1;
         let mut sealing = Sealing::new(self.site, &state.head, &state.small, state.index.next(), slot, &mut state.ring);
-        forget(&mut state.ring, &mut state.index, &sealing.block);
         let small = state.small.clone();
+        let mut placed = false;
         while let Some(output) = sealing.step(&state.head) {
+            // Only now it is known how many pages it needs: what it spares is found again at the next opening.
+            if !placed && !matches!(output, Output::Later) {
+                forget(&mut state.ring, &mut state.index, &sealing.block);
+                placed = true;
+            }
             match output {
                 Output::Write(offset, bytes) => {
                     let mut written = Ok(());

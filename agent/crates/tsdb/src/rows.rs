@@ -24,6 +24,7 @@ impl Store {
     /// does not have them itself. Series that the source had last time and has not now get a staleness marker.
     pub fn append(&mut self, now: Now, batch: &Batch, source: SourceId, extra: &Labels) -> Appended {
         self.settle_clock(now);
+        self.settle_order();
         if self.room() < self.bytes_max(batch, source, extra) && self.shared.read().head.rows > 0 {
             self.freeze(now);
         }
@@ -34,7 +35,7 @@ impl Store {
         self.span(state);
         let cache = self.sources.entry(source).or_default();
         let mut found = Resolved { new_series: 0, vanished: Vec::new() };
-        if !cache.knows(batch, extra, state.head.block) {
+        if !cache.knows(batch, extra, state.head.block) || !cache.in_order(batch, &self.order) {
             for family in batch.families().iter().filter(|family| says_something(batch, family)) {
                 let (name, small) = (batch.name(family), &mut state.small);
                 if small.set_family(name, family.kind, batch.help(family), batch.unit(family)) {
@@ -44,8 +45,9 @@ impl Store {
                 }
             }
             let (index, head) = (&mut state.index, &mut state.head);
-            found = cache.resolve((source.0, batch, extra), index, head, room, &mut self.records);
+            found = cache.resolve((source.0, batch, extra), index, head, &self.order, room, &mut self.records);
         }
+        cache.note_times(batch, &mut self.order);
         let first = RowId { opening: self.opening, n: self.next_n };
         let tick = now.mono.0 as i64;
         if cache.columns > 0 {
@@ -56,7 +58,7 @@ impl Store {
         let (index, head) = (&mut state.index, &mut state.head);
         let marked = mark_stale(index, head, source, &found.vanished, (tick, wall), &mut self.records);
         self.next_n = end + marked;
-        state.stats.refused.add(&refused);
+        state.stats.refuse(source, &refused);
         self.keep(state, first.n);
         let rows = RowRange { first, end };
         Appended { rows, new_series: found.new_series, vanished: found.vanished.len() as u64, refused }
@@ -164,6 +166,13 @@ impl Store {
         self.keep(state, self.next_n);
     }
 
+    /// Tells what judges samples by their times how far time has come.
+    fn settle_order(&mut self) {
+        let state = self.shared.read();
+        let epoch = state.small.epochs.newest().map_or(0, |epoch| epoch.number);
+        self.order.begin(epoch, state.small.last_wall, &state.index);
+    }
+
     /// Puts what opening left pending into the tail file, which is begun anew.
     pub(crate) fn begin_tail(&mut self) {
         let Some(journal) = &self.journal else { return };
@@ -177,7 +186,12 @@ impl Store {
 
     fn bytes_max(&mut self, batch: &Batch, source: SourceId, extra: &Labels) -> usize {
         let state = self.shared.read();
-        self.sources.entry(source).or_default().bytes_max((source.0, batch, extra), &state.index, &state.head)
+        self.sources.entry(source).or_default().bytes_max(
+            (source.0, batch, extra),
+            &state.index,
+            &state.head,
+            &self.order,
+        )
     }
 
     /// Returns how many more bytes the open block can surely take.

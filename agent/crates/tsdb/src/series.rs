@@ -13,6 +13,9 @@ use std::hash::{BuildHasher, RandomState};
 use model::{Labels, MatchOp, Matcher};
 
 const NONE: u32 = u32::MAX;
+/// What a series takes beside the bytes of its labels: its entry and two places in maps that are half full, and what an
+/// allocation costs.
+const SERIES_BYTES: usize = 160;
 
 struct Entry {
     labels: Labels,
@@ -30,6 +33,7 @@ pub(crate) struct Index {
     next: u32,
     label_bytes: usize,
     series_max: usize,
+    bytes_max: usize,
 }
 
 impl Index {
@@ -41,7 +45,23 @@ impl Index {
             next: 0,
             label_bytes: 0,
             series_max,
+            bytes_max: usize::MAX,
         }
+    }
+
+    /// Sets how much memory the index may take; what is there stays.
+    pub fn limit_memory(&mut self, bytes_max: usize) {
+        self.bytes_max = bytes_max;
+    }
+
+    /// Returns about how much memory the index takes.
+    pub fn memory_bytes(&self) -> usize {
+        self.label_bytes + self.entries.len() * SERIES_BYTES
+    }
+
+    /// Returns whether another series may be added.
+    pub fn has_memory_for(&self, labels: &Labels) -> bool {
+        self.memory_bytes() + labels.packed().len() + SERIES_BYTES <= self.bytes_max
     }
 
     pub fn len(&self) -> usize {

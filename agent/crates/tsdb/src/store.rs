@@ -21,6 +21,7 @@ use crate::journal::Journal;
 use crate::layout::Geometry;
 use crate::open::{self, OpenError, Opened, Recovery};
 use crate::options::Options;
+use crate::order::Order;
 use crate::reader::Reader;
 use crate::ring::Ring;
 use crate::seal::{Sealing, Site};
@@ -124,6 +125,9 @@ pub struct Stats {
     pub appended: u64,
     /// Rows refused since opening.
     pub refused: Refused,
+    /// How many of them because there is no room for their series, by source, in the order in which the sources were
+    /// refused first; the last place is all others'.
+    pub refused_series: [(SourceId, u64); REFUSED_SOURCES_MAX],
     /// Bytes written since opening: to the journal, to blocks, to checkpoints.
     pub journal_bytes: u64,
     /// See `journal_bytes`.
@@ -134,6 +138,8 @@ pub struct Stats {
     pub faults: u64,
     /// Rows that left the ring because newer ones needed the room.
     pub overwritten: u64,
+    /// Rows that left the ring because they were older than is kept.
+    pub expired: u64,
     /// Rows that were dropped from memory because the disk did not take them.
     pub dropped: u64,
     /// Rows, counted in appends, that the tail file had no room for.
@@ -146,6 +152,24 @@ pub struct Stats {
     pub days: Option<f64>,
     /// The newest row that is certain to survive a power cut.
     pub certain: RowId,
+}
+
+/// How many sources are told apart that have series for which there is no room.
+pub const REFUSED_SOURCES_MAX: usize = 16;
+
+impl Stats {
+    pub(crate) fn refuse(&mut self, source: SourceId, refused: &Refused) {
+        self.refused.add(refused);
+        let rows = refused.new_series();
+        if rows == 0 {
+            return;
+        }
+        let last = REFUSED_SOURCES_MAX - 1;
+        let known = self.refused_series[..last].iter().position(|(known, rows)| *known == source || *rows == 0);
+        let at = known.unwrap_or(last);
+        self.refused_series[at].0 = if at == last { SourceId(u32::MAX) } else { source };
+        self.refused_series[at].1 += rows;
+    }
 }
 
 /// What readers share with the store.
@@ -254,6 +278,8 @@ pub struct Store {
     pub(crate) seal_attempt: u64,
     pub(crate) slot: u32,
     pub(crate) sources: HashMap<SourceId, SourceCache>,
+    pub(crate) order: Order,
+    pub(crate) next_retention: Mono,
     pub(crate) opening: u32,
     pub(crate) next_n: u64,
     pub(crate) clock_first: bool,
@@ -308,6 +334,9 @@ impl Store {
     }
 
     fn around(shared: Shared, options: Options, tail: Tail, now: Now) -> Store {
+        let blocks = 3 * shared.read().ring.block_pages_max as usize * crate::layout::BLOB_PAYLOAD;
+        shared.write().index.limit_memory(options.memory_bytes_max.saturating_sub(blocks));
+        let order = Order::new(options.out_of_order_ms);
         Store {
             shared: Arc::new(shared),
             next_sync: now.mono.plus_ms(options.sync_interval_ms),
@@ -319,6 +348,8 @@ impl Store {
             seal_attempt: 0,
             slot: 0,
             sources: HashMap::new(),
+            order,
+            next_retention: Mono::default(),
             opening: 1,
             next_n: 0,
             clock_first: true,
