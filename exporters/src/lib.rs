@@ -20,6 +20,8 @@ pub mod system;
 
 // What several collectors share stands partly idle on a board that leaves some of them out.
 #[allow(dead_code)]
+mod columns;
+#[allow(dead_code)]
 mod fields;
 #[allow(dead_code)]
 mod filter;
@@ -32,6 +34,8 @@ mod number;
 #[allow(dead_code)]
 mod objects;
 mod peer;
+#[allow(dead_code)]
+mod procedures;
 #[allow(dead_code)]
 mod sheet;
 #[allow(dead_code)]
@@ -51,6 +55,8 @@ mod cgroups;
 mod conntrack;
 #[cfg(feature = "cpu")]
 mod cpu;
+#[cfg(feature = "cpu_vulnerabilities")]
+mod cpu_vulnerabilities;
 #[cfg(feature = "cpufreq")]
 mod cpufreq;
 #[cfg(feature = "diskstats")]
@@ -71,14 +77,20 @@ mod filesystem;
 mod hwmon;
 #[cfg(feature = "interrupts")]
 mod interrupts;
+#[cfg(feature = "ipvs")]
+mod ipvs;
 #[cfg(feature = "kernel_hung")]
 mod kernel_hung;
+#[cfg(feature = "ksmd")]
+mod ksmd;
 #[cfg(feature = "loadavg")]
 mod loadavg;
 #[cfg(feature = "mdadm")]
 mod mdadm;
 #[cfg(feature = "meminfo")]
 mod meminfo;
+#[cfg(feature = "meminfo_numa")]
+mod meminfo_numa;
 #[cfg(feature = "netclass")]
 mod netclass;
 #[cfg(feature = "netdev")]
@@ -87,6 +99,10 @@ mod netdev;
 mod netstat;
 #[cfg(feature = "network_route")]
 mod network_route;
+#[cfg(feature = "nfs")]
+mod nfs;
+#[cfg(feature = "nfsd")]
+mod nfsd;
 #[cfg(feature = "nvme")]
 mod nvme;
 #[cfg(feature = "os")]
@@ -141,6 +157,10 @@ mod vmstat;
 mod watchdog;
 #[cfg(feature = "wifi")]
 mod wifi;
+#[cfg(feature = "xfs")]
+mod xfs;
+#[cfg(feature = "zoneinfo")]
+mod zoneinfo;
 
 pub use collector::{Collector, CollectorInfo, FlagInfo};
 pub use error::CollectError;
@@ -167,6 +187,8 @@ pub const COLLECTORS: &[CollectorInfo] = &[
     conntrack::INFO,
     #[cfg(feature = "cpu")]
     cpu::INFO,
+    #[cfg(feature = "cpu_vulnerabilities")]
+    cpu_vulnerabilities::INFO,
     #[cfg(feature = "cpufreq")]
     cpufreq::INFO,
     #[cfg(feature = "diskstats")]
@@ -187,14 +209,20 @@ pub const COLLECTORS: &[CollectorInfo] = &[
     hwmon::INFO,
     #[cfg(feature = "interrupts")]
     interrupts::INFO,
+    #[cfg(feature = "ipvs")]
+    ipvs::INFO,
     #[cfg(feature = "kernel_hung")]
     kernel_hung::INFO,
+    #[cfg(feature = "ksmd")]
+    ksmd::INFO,
     #[cfg(feature = "loadavg")]
     loadavg::INFO,
     #[cfg(feature = "mdadm")]
     mdadm::INFO,
     #[cfg(feature = "meminfo")]
     meminfo::INFO,
+    #[cfg(feature = "meminfo_numa")]
+    meminfo_numa::INFO,
     #[cfg(feature = "netclass")]
     netclass::INFO,
     #[cfg(feature = "netdev")]
@@ -203,6 +231,10 @@ pub const COLLECTORS: &[CollectorInfo] = &[
     netstat::INFO,
     #[cfg(feature = "network_route")]
     network_route::INFO,
+    #[cfg(feature = "nfs")]
+    nfs::INFO,
+    #[cfg(feature = "nfsd")]
+    nfsd::INFO,
     #[cfg(feature = "nvme")]
     nvme::INFO,
     #[cfg(feature = "os")]
@@ -255,6 +287,10 @@ pub const COLLECTORS: &[CollectorInfo] = &[
     watchdog::INFO,
     #[cfg(feature = "wifi")]
     wifi::INFO,
+    #[cfg(feature = "xfs")]
+    xfs::INFO,
+    #[cfg(feature = "zoneinfo")]
+    zoneinfo::INFO,
     #[cfg(feature = "textfile")]
     textfile::INFO,
 ];
