@@ -91,8 +91,8 @@ fn line(range: &Range<'_>, zero: i64) -> Option<(f64, f64)> {
         return Some(if first.is_infinite() { (f64::NAN, f64::NAN) } else { (0.0, first) });
     }
     let points = || range.samples.iter().map(|(at, value)| ((at - zero) as f64 / 1000.0, *value));
-    let (x, y) = (points().map(|p| p.0).sum::<f64>() / n, points().map(|p| p.1).sum::<f64>() / n);
-    let slope =
-        points().map(|p| (p.0 - x) * (p.1 - y)).sum::<f64>() / points().map(|p| (p.0 - x) * (p.0 - x)).sum::<f64>();
+    let sum = |of: &dyn Fn((f64, f64)) -> f64| points().map(of).sum::<f64>();
+    let (x, y) = (sum(&|p| p.0) / n, sum(&|p| p.1) / n);
+    let slope = (sum(&|p| p.0 * p.1) - n * x * y) / (sum(&|p| p.0 * p.0) - n * x * x);
     Some((slope, y - slope * x))
 }
