@@ -78,7 +78,9 @@ pub fn try_open(storage: &Storage, path: &Path, now: Now) -> Result<Medium, Refu
     let reader = file.reader();
     let opened = Store::open(&mut file, reader, held.as_deref(), options(storage), now);
     let (store, recovery) = opened.map_err(|error| match &error {
-        OpenError::Io { .. } => Refusal::Unusable(format!("{}: {}", path.display(), chain(&error))),
+        OpenError::Io { .. } | OpenError::Room { .. } => {
+            Refusal::Unusable(format!("{}: {}", path.display(), chain(&error)))
+        }
         _ => Refusal::Untouchable(format!("{}: {}", path.display(), chain(&error))),
     })?;
     say(path, &recovery);

@@ -40,6 +40,13 @@ pub enum OpenError {
         /// What was asked for.
         bytes: u64,
     },
+    /// The medium has no room for a file of the configured size.
+    Room {
+        /// How much is needed.
+        bytes: u64,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The medium failed.
     Io {
         /// What was being done.
@@ -64,6 +71,9 @@ impl fmt::Display for OpenError {
             OpenError::Size { bytes } => {
                 write!(f, "a data file of {bytes} bytes, {FILE_BYTES_MIN} to {FILE_BYTES_MAX} are possible")
             }
+            OpenError::Room { bytes, .. } => {
+                write!(f, "a new data file needs {bytes} bytes, which could not be reserved")
+            }
             OpenError::Io { doing, .. } => write!(f, "{doing} of the data file"),
         }
     }
@@ -72,7 +82,7 @@ impl fmt::Display for OpenError {
 impl std::error::Error for OpenError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            OpenError::Io { source, .. } => Some(source),
+            OpenError::Io { source, .. } | OpenError::Room { source, .. } => Some(source),
             _ => None,
         }
     }
@@ -179,7 +189,8 @@ fn create(disk: &mut dyn Disk, bytes: u64, options: &Options, now: Now) -> Resul
         }
     }
     let geometry = Geometry::of(options.file_bytes);
-    disk.set_len(u64::from(geometry.pages) * PAGE as u64).map_err(io("reserving the size"))?;
+    let bytes = u64::from(geometry.pages) * PAGE as u64;
+    disk.set_len(bytes).map_err(|source| OpenError::Room { bytes, source })?;
     let mut entropy = Vec::new();
     for number in [now.mono.0, now.wall.0 as u64, options.boot, options.file_bytes] {
         put_u64(&mut entropy, number);

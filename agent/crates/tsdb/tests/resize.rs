@@ -135,6 +135,14 @@ fn a_file_that_cannot_grow_keeps_its_size_and_says_so() {
     assert!(rows(&store.reader(), 1_000).ends_with(&before));
 }
 
+#[test]
+fn a_file_that_cannot_be_made_says_what_it_needs() {
+    let disk = Memory::default();
+    let opened = tsdb::Store::open(&mut Full(disk.clone()), Arc::new(disk), None, sized(512 * KIB), board::at(0));
+    let error = opened.err().map(|error| error.to_string()).unwrap_or_default();
+    assert_eq!(error, "a new data file needs 524288 bytes, which could not be reserved");
+}
+
 /// A medium without room for more.
 struct Full(Memory);
 
