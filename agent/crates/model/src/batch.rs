@@ -95,6 +95,7 @@ pub struct Batch {
     blanks: String,
     rows: Vec<Row>,
     refused: u64,
+    own_times_stay: bool,
 }
 
 impl Batch {
@@ -111,6 +112,18 @@ impl Batch {
         self.blanks.clear();
         self.rows.clear();
         self.refused = 0;
+        self.own_times_stay = false;
+    }
+
+    /// Says whether a series whose rows had times of their own gets no staleness marker when it is missing: its times
+    /// are somebody else's, who may only be late. Without a word it gets one.
+    pub fn set_own_times_stay(&mut self, stay: bool) {
+        self.own_times_stay = stay;
+    }
+
+    /// Returns whether series with times of their own are left alone when they are missing.
+    pub fn own_times_stay(&self) -> bool {
+        self.own_times_stay
     }
 
     /// Opens a family; the rows added next belong to it. Opening the last one again goes on with it.
@@ -233,6 +246,17 @@ impl Batch {
     /// Returns the bytes that are equal for two batches of the same series in the same order.
     pub fn shape(&self) -> &[u8] {
         &self.shape
+    }
+
+    /// Returns whether two batches differ in nothing but values and times: the same families, and the same series in
+    /// the same order. What was worked out of one's layout then holds for the other.
+    pub fn is_laid_out_as(&self, other: &Batch) -> bool {
+        let place = |row: &Row| (row.family, row.labels, row.blanks);
+        self.shape == other.shape
+            && self.text == other.text
+            && self.blanks == other.blanks
+            && self.families == other.families
+            && self.rows.iter().map(place).eq(other.rows.iter().map(place))
     }
 
     /// Returns how many rows were left out because of a limit.

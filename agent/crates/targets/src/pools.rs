@@ -273,6 +273,7 @@ impl Pools {
             seconds,
             samples: count.scraped,
         };
+        batch.set_own_times_stay(!job.track_timestamps_staleness);
         let number = running.intake.number();
         Some(Delivery { target, source: running.source, at, batch, good, number })
     }

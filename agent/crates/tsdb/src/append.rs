@@ -270,9 +270,11 @@ impl SourceCache {
                 Err(reason) => *reason += 1,
             }
         }
+        // Those with times of their own may be left alone, now and when the source ends.
+        self.series.retain(|(_, own_times)| !(*own_times && batch.own_times_stay()));
         found.vanished.extend(self.series.iter().filter(|known| !seen.contains(known)));
         self.series.clear();
-        self.series.extend(seen);
+        self.series.extend(seen.into_iter().filter(|(_, own_times)| !(*own_times && batch.own_times_stay())));
         self.series.sort_unstable();
         self.print = Some(fingerprint(batch.shape()));
         self.extra = extra.clone();

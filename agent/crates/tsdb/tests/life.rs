@@ -217,3 +217,31 @@ fn a_batch_that_no_block_can_hold_is_cut_off_and_counted() {
     assert_eq!((recovery.damaged_pages, recovery.damaged_blocks), (0, 0));
     assert_eq!(rows(&again.store.reader(), 500), before);
 }
+
+/// A series whose times are somebody else's may only be late: it ends when its batches say so, and else stays.
+#[test]
+fn series_with_times_of_their_own_end_only_where_they_are_tracked() {
+    for stay in [false, true] {
+        let mut board = Board::new(options());
+        let stamped = |own: Option<i64>| {
+            let mut batch = Board::batch(&[("up", 1.0)]);
+            if let Some(at) = own {
+                batch.family("late", "", MetricKind::Gauge);
+                batch.add(&[], 2.0);
+                batch.stamp_last(Some(UnixMs(at)), None);
+            }
+            batch.set_own_times_stay(stay);
+            batch
+        };
+        for (own, ms) in [(Some(START), 15_000), (None, 30_000)] {
+            board.pass(ms);
+            board.store.append(board.now, &stamped(own), SourceId(7), &Labels::empty());
+        }
+        board.store.end_source(board.now, SourceId(7));
+        let ends = |label: &str, value: &str| {
+            let found = select(&board.store.reader(), &[Matcher::equal(label, value)]);
+            found[0].1.iter().filter(|point| is_stale_nan(f64::from_bits(point.1))).count()
+        };
+        assert_eq!((ends("__name__", "late"), ends("n", "up")), (usize::from(!stay), 1), "{stay}");
+    }
+}
