@@ -15,14 +15,22 @@ use model::{Batch, Counts, Family, Histogram, MetricKind, Row, Value};
 
 /// Prints a batch with scratch memory of its own: for whoever prints once.
 pub fn write_text(batch: &Batch, out: &mut String) {
-    TextWriter::default().write(batch, out);
+    let mut writer = TextWriter::default();
+    writer.arrange(batch);
+    writer.print(batch, out);
 }
 
-/// Prints batches and keeps its scratch memory.
+/// Prints batches and keeps its scratch memory, and the order of a batch for as long as the next is laid out alike:
+/// to put families and rows in order is more work than to print them.
 #[derive(Debug, Default)]
 pub struct TextWriter {
+    /// The batch that was put in order last.
+    last: Batch,
     families: Vec<u32>,
+    /// The rows of all groups in the order in which they are printed.
     rows: Vec<u32>,
+    /// The first family of each group of families with one name, and where its rows end.
+    groups: Vec<(u32, u32)>,
 }
 
 impl TextWriter {
@@ -33,7 +41,25 @@ impl TextWriter {
 
     /// Appends the batch's text.
     pub fn write(&mut self, batch: &Batch, out: &mut String) {
+        if !batch.is_laid_out_as(&self.last) {
+            self.arrange(batch);
+            self.last = batch.clone();
+        }
+        self.print(batch, out);
+    }
+
+    fn print(&self, batch: &Batch, out: &mut String) {
+        let mut start = 0;
+        for (family, end) in &self.groups {
+            write_family(batch, &batch.families()[*family as usize], &self.rows[start..*end as usize], out);
+            start = *end as usize;
+        }
+    }
+
+    fn arrange(&mut self, batch: &Batch) {
         let families = batch.families();
+        self.rows.clear();
+        self.groups.clear();
         self.families.clear();
         self.families.extend(0..families.len() as u32);
         let name = |index: u32| batch.name(&families[index as usize]);
@@ -42,10 +68,11 @@ impl TextWriter {
         while at < self.families.len() {
             let same = self.families[at..].iter().take_while(|f| name(**f) == name(self.families[at])).count();
             let merged = &self.families[at..at + same];
-            self.rows.clear();
+            let start = self.rows.len();
             merged.iter().for_each(|family| self.rows.extend(rows_of(batch, *family)));
-            if !self.rows.is_empty() {
-                write_family(batch, &families[merged[0] as usize], &mut self.rows, out);
+            if self.rows.len() > start {
+                sort_rows(batch, &families[merged[0] as usize], &mut self.rows[start..]);
+                self.groups.push((merged[0], self.rows.len() as u32));
             }
             at += same;
         }
@@ -59,11 +86,16 @@ fn rows_of(batch: &Batch, family: u32) -> std::ops::Range<u32> {
     start as u32..end as u32
 }
 
-fn write_family(batch: &Batch, family: &Family, rows: &mut [u32], out: &mut String) {
+fn sort_rows(batch: &Batch, family: &Family, rows: &mut [u32]) {
     let name = batch.name(family);
     let bound = bound_label(family.kind);
     let row = |index: u32| &batch.rows()[index as usize];
     rows.sort_unstable_by(|a, b| compare(batch, name, bound, row(*a), row(*b)).then(a.cmp(b)));
+}
+
+fn write_family(batch: &Batch, family: &Family, rows: &[u32], out: &mut String) {
+    let name = batch.name(family);
+    let bound = bound_label(family.kind);
     for (word, text) in [("HELP", batch.help(family)), ("TYPE", family.kind.as_prometheus())] {
         // A push without a help text has no such line with the peer; a collector always has one.
         if text.is_empty() {
@@ -74,7 +106,7 @@ fn write_family(batch: &Batch, family: &Family, rows: &mut [u32], out: &mut Stri
         out.push('\n');
     }
     for index in rows {
-        write_row(batch, bound, row(*index), out);
+        write_row(batch, bound, &batch.rows()[*index as usize], out);
     }
 }
 
@@ -310,6 +342,30 @@ mod tests {
              # HELP s s\n# TYPE s summary\n\
              s{quantile=\"0.5\"} 0.1\ns{quantile=\"0.99\"} 0.2\ns_sum 0.3\ns_count 2\n",
         );
+    }
+
+    #[test]
+    fn an_order_is_kept_while_the_layout_is_and_no_longer() {
+        let mut writer = TextWriter::new();
+        let mut printed = |rows: &[(&str, &str, &str, f64)]| {
+            let mut batch = Batch::new();
+            for (family, label, value, number) in rows {
+                batch.family(family, "h", MetricKind::Gauge);
+                batch.add(&[(label, value)], *number);
+            }
+            let (mut kept, mut fresh) = (String::new(), String::new());
+            writer.write(&batch, &mut kept);
+            write_text(&batch, &mut fresh);
+            assert_eq!(kept, fresh);
+        };
+        printed(&[("b", "x", "2", 1.0), ("b", "x", "1", 2.0), ("a", "x", "1", 3.0)]);
+        printed(&[("b", "x", "2", 4.0), ("b", "x", "1", 5.0), ("a", "x", "1", 6.0)]);
+        printed(&[("b", "x", "1", 4.0), ("b", "x", "2", 5.0), ("a", "x", "1", 6.0)]);
+        // The same series otherwise, with a blank label that is printed.
+        printed(&[("b", "x", "", 4.0), ("b", "y", "", 5.0), ("a", "x", "1", 6.0)]);
+        printed(&[("b", "y", "", 4.0), ("b", "x", "", 5.0), ("a", "x", "1", 6.0)]);
+        printed(&[]);
+        printed(&[("a", "x", "1", 1.0)]);
     }
 
     #[test]
