@@ -34,7 +34,7 @@ static FACTS: Head = gauge(
 const STATES: [(&str, &str); 4] = [
     ("Not affected", "not affected"),
     ("Vulnerable", "vulnerable"),
-    ("Mitigation: ", "mitigation"),
+    ("Mitigation", "mitigation"),
     ("Unknown", "unknown"),
 ];
 
@@ -57,13 +57,41 @@ impl Collector for CpuVulnerabilities {
         for name in self.names.iter() {
             let text = self.file.word(&host.sysfs, &[DIR, "/", name]);
             let Some(Some(text)) = troubles.note(text) else { continue };
-            // Whatever the kernel adds to `Vulnerable` is no mitigation; a word that is new is unknown.
-            let state = STATES.iter().find(|(start, _)| text.starts_with(start));
-            let (start, state) = state.copied().unwrap_or((text, "unknown"));
-            let mitigation = if state == "mitigation" { &text[start.len()..] } else { "" };
+            let (state, mitigation) = parse(text);
             self.sheet.put(&FACTS, &[name, state, mitigation], 1.0);
         }
         self.sheet.tell(out);
         troubles.finish()
+    }
+}
+
+/// Returns the state and what follows it: `Vulnerable: no microcode`. A word that is new is told whole.
+fn parse(text: &str) -> (&'static str, &str) {
+    let begins = |start: &str| text.get(..start.len()).is_some_and(|found| found.eq_ignore_ascii_case(start));
+    match STATES.iter().find(|(start, _)| begins(start)) {
+        Some((_, state @ "not affected")) => (state, ""),
+        Some((start, state)) => (state, text[start.len()..].trim_start_matches([':', ',', ' '])),
+        None => ("unknown", text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_may_be_explained() {
+        for (text, expected) in [
+            ("Not affected", ("not affected", "")),
+            ("Vulnerable", ("vulnerable", "")),
+            ("Vulnerable: a: b", ("vulnerable", "a: b")),
+            ("Vulnerable, IBPB", ("vulnerable", "IBPB")),
+            ("Mitigation: PTI", ("mitigation", "PTI")),
+            ("Unknown: No mitigations", ("unknown", "No mitigations")),
+            ("KVM: Mitigation: VMX disabled", ("unknown", "KVM: Mitigation: VMX disabled")),
+            ("", ("unknown", "")),
+        ] {
+            assert_eq!(parse(text), expected, "{text}");
+        }
     }
 }

@@ -191,3 +191,60 @@ fn empty_labels_make_no_series_of_their_own() {
     let files = [("textfile/a.prom", "m{x=\"1\"} 1\n"), ("textfile/b.prom", "m{x=\"1\",y=\"\"} 2\nm{y=\"2\"} 3\n")];
     check("textfile", &files, "m{", &["m{x=\"1\"} 1", "m{x=\"\",y=\"2\"} 3"], true);
 }
+
+#[test]
+fn one_bad_file_or_line_hides_no_other() {
+    let watchdog = [("sys/class/watchdog/watchdog0/timeout", "x\n"), ("sys/class/watchdog/watchdog1/timeout", "60\n")];
+    let row = "node_watchdog_timeout_seconds{name=\"watchdog1\"} 60";
+    check("watchdog", &watchdog, "node_watchdog_timeout", &[row], false);
+    let supplies = [("sys/class/power_supply/a/online", "x\n"), ("sys/class/power_supply/b/online", "1\n")];
+    let row = "node_power_supply_online{power_supply=\"b\"} 1";
+    check("powersupplyclass", &supplies, "node_power_supply_online", &[row], false);
+    let swaps = "Filename Type Size Used Priority\n/dev/a partition 1 2\n/dev/b partition 4 2 -1\n";
+    let row = "node_swap_size_bytes{device=\"/dev/b\",swap_type=\"partition\"} 4096";
+    check("swap", &[("proc/swaps", swaps)], "node_swap_size", &[row], false);
+    let row = "node_cgroups_cgroups{subsys_name=\"pids\"} 7";
+    check("cgroups", &[("proc/cgroups", "cpu 1\npids 1 7 1\n")], "node_cgroups_cgroups", &[row], false);
+    let interrupts = "  CPU0 CPU1\n 1: x 5 chip device\n";
+    let row = "node_interrupts_total{cpu=\"1\",devices=\"device\",info=\"chip\",type=\"1\"} 5";
+    check("interrupts", &[("proc/interrupts", interrupts)], "node_interrupts", &[row], false);
+    let mdstat = "md0 : active raid1 a[0]\n  odd\nmd1 : active raid1 a[0] b[1]\n  9 blocks [2/2] [UU]\n";
+    check("mdadm", &[("proc/mdstat", mdstat)], "node_md_blocks{", &["node_md_blocks{device=\"md1\"} 9"], false);
+    let bonds = [
+        ("sys/class/net/bonding_masters", "bond0 bond1\n"),
+        ("sys/class/net/bond1/bonding/slaves", "eth0\n"),
+        ("sys/class/net/bond1/lower_eth0/bonding_slave/mii_status", "up\n"),
+    ];
+    check("bonding", &bonds, "node_bonding_active", &["node_bonding_active{master=\"bond1\"} 1"], false);
+    let slabs = "slabinfo - version: 2.1\na 1 2\nb 1 2 3 4 5\n";
+    let row = "node_slabinfo_objects{slab=\"b\"} 2";
+    check("slabinfo", &[("proc/slabinfo", slabs)], "node_slabinfo_objects{", &[row], false);
+    let rapl = [
+        ("sys/class/powercap/a/name", "core\n"),
+        ("sys/class/powercap/a/energy_uj", "x\n"),
+        ("sys/class/powercap/b/name", "dram\n"),
+        ("sys/class/powercap/b/energy_uj", "5000000\n"),
+    ];
+    check("rapl", &rapl, "node_rapl_core", &[], false);
+    let nfs = "net 1 x 3 4\nrpc 5 6 7\n";
+    check("nfs", &[("proc/net/rpc/nfs", nfs)], "node_nfs_rpcs_total", &["node_nfs_rpcs_total 5"], false);
+    let xfs = [("sys/fs/xfs/a/stats/stats", "rw x 1\n"), ("sys/fs/xfs/b/stats/stats", "rw 7 1\n")];
+    check("xfs", &xfs, "node_xfs_write_calls", &["node_xfs_write_calls_total{device=\"b\"} 7"], false);
+    let zones = "Node 0, zone A\n  nr_dirty x\n  min 3\n";
+    let row = "node_zoneinfo_min_pages{node=\"0\",zone=\"A\"} 3";
+    check("zoneinfo", &[("proc/zoneinfo", zones)], "node_zoneinfo", &[row], false);
+    let ipvs = "TCP C0A80016:0CEA wlc\n  -> C0A85216:0CEA Tunnel 100 248\n  -> C0A85217:0CEA Tunnel 100 248 2\n";
+    let stats = "\n\n 1 2 3 4 5\n";
+    let row = "node_ipvs_backend_weight{local_address=\"192.168.0.22\",local_mark=\"\",local_port=\"3306\",proto=\"TCP\",\
+               remote_address=\"192.168.82.23\",remote_port=\"3306\"} 100";
+    let files = [("proc/net/ip_vs", ipvs), ("proc/net/ip_vs_stats", stats)];
+    check("ipvs", &files, "node_ipvs_backend_weight", &[row], false);
+}
+
+#[test]
+fn paths_count_for_selinux() {
+    let on = [("sys/fs/selinux/enforce", "1"), ("proc/self/attr/current", "system_u:system_r:init_t:s0\0")];
+    check("selinux", &on, "node_selinux_enabled", &["node_selinux_enabled 1"], true);
+    let early = [("sys/fs/selinux/enforce", "1"), ("proc/self/attr/current", "kernel\0")];
+    check("selinux", &early, "node_selinux_enabled", &["node_selinux_enabled 0"], true);
+}

@@ -176,3 +176,36 @@ pub fn ethtool(device: &str, question: Ethtool, answer: &mut Vec<u8>) -> io::Res
     };
     Ok(())
 }
+
+/// A machine whose kernel refuses netlink.
+struct Refused;
+
+impl exporters::System for Refused {
+    fn statfs(&self, _: &std::path::Path) -> io::Result<exporters::Space> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn uname(&self, _: &mut dyn FnMut(exporters::Uname<'_>)) {}
+
+    fn wall(&self) -> std::time::Duration {
+        std::time::Duration::ZERO
+    }
+}
+
+#[test]
+fn where_netlink_is_refused_the_file_tells_devices() {
+    let folder = crate::support::Folder::new("netlink-refused");
+    std::fs::create_dir_all(folder.0.join("proc/net")).expect("a folder can be made");
+    let line = " eth0: 7 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n";
+    std::fs::write(folder.0.join("proc/net/dev"), format!("\n\n{line}")).expect("a file can be written");
+    let flags = ["collector.disable-defaults", "collector.netdev"];
+    let text = crate::support::printed(&mut crate::support::lane_over(&folder.0, &flags, Box::new(Refused)));
+    for row in [
+        "node_network_receive_bytes_total{device=\"eth0\"} 7",
+        "node_network_transmit_compressed_total{device=\"eth0\"} 16",
+        "node_scrape_collector_success{collector=\"netdev\"} 1",
+    ] {
+        assert!(text.lines().any(|line| line == row), "{row}\n{text}");
+    }
+    assert!(!text.contains("nohandler"), "only netlink tells it");
+}
