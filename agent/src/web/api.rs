@@ -78,7 +78,8 @@ const ROUTES: [(&str, &str, Handler); 25] = [
 
 /// Returns whether a path below `/api/v1/` reads what is stored, which may take long.
 pub fn is_heavy(path: &str) -> bool {
-    matches!(path, "query" | "query_range" | "series" | "labels" | "status/tsdb") || path.starts_with("label/")
+    let reads = ["query", "query_range", "series", "labels", "status/tsdb", "targets/metadata"];
+    reads.contains(&path) || path.starts_with("label/")
 }
 
 /// Answers a path below `/api/v1/`.

@@ -104,3 +104,34 @@ fn sample(out: &mut String, at: UnixMs, value: &Value) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use model::Labels;
+    use promql::VectorItem;
+
+    use super::*;
+
+    fn vector(items: usize) -> QueryValue {
+        let labels = Labels::from_pairs([("text", "x".repeat(900).as_str())]);
+        QueryValue::Vector(vec![VectorItem { labels, at: UnixMs(0), value: Value::Float(1.0) }; items])
+    }
+
+    #[test]
+    fn an_answer_that_would_be_too_large_is_refused() {
+        let written = |items| {
+            let mut out = String::new();
+            let result = write(&mut out, &vector(items), &|| false);
+            (result.is_ok(), out.len())
+        };
+        assert!(matches!(written(1_000), (true, 900_000..)));
+        let (is_written, bytes) = written(ANSWER_BYTES_MAX / 900);
+        assert!(!is_written && bytes < ANSWER_BYTES_MAX + 2_000, "{bytes}");
+    }
+
+    #[test]
+    fn nobody_waits_for_an_answer_that_is_stopped() {
+        let error = write(&mut String::new(), &vector(2), &|| true).expect_err("it was stopped");
+        assert_eq!(error.answer().status, 499);
+    }
+}
