@@ -364,6 +364,7 @@ impl World {
                 Effect::News => self.net.wake(),
                 Effect::Spare(_) => {}
                 Effect::Print(..) => panic!("nobody asked for text"),
+                Effect::Home(_) => panic!("nothing is scraped here"),
             }
         }
     }
