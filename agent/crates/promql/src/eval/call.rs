@@ -138,6 +138,8 @@ impl Cx<'_> {
                 return Ok(());
             }
             if keeps_name {
+                // Even a name that was to be taken off at the end, as in Prometheus.
+                out.drop_name = false;
                 return sink(out);
             }
             self.drop_name(&mut out);

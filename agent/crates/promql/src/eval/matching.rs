@@ -54,12 +54,14 @@ struct Results<'a, 'c> {
     cx: &'a Cx<'c>,
     index: HashMap<Labels, usize>,
     all: Vec<Series>,
+    /// The first step at which each has a value, where that matters.
+    first: Vec<usize>,
     steps: usize,
 }
 
 impl<'a, 'c> Results<'a, 'c> {
     fn new(cx: &'a Cx<'c>, steps: usize) -> Results<'a, 'c> {
-        Results { cx, index: HashMap::new(), all: Vec::new(), steps }
+        Results { cx, index: HashMap::new(), all: Vec::new(), first: Vec::new(), steps }
     }
 
     fn slot(&mut self, labels: &Labels, drop_name: bool) -> Result<usize, EvalError> {
@@ -68,6 +70,7 @@ impl<'a, 'c> Results<'a, 'c> {
         }
         self.cx.hold_answer(self.steps)?;
         self.all.push(Series::new(labels.clone(), drop_name, self.steps));
+        self.first.push(usize::MAX);
         self.index.insert(labels.clone(), self.all.len() - 1);
         Ok(self.all.len() - 1)
     }
@@ -105,6 +108,11 @@ impl Cx<'_> {
                     return Err(EvalError::new(SAME_LABELS));
                 }
                 out.all[at].set(step, series.get(step));
+                // Whether the name goes is what it was at the first step, as in Prometheus.
+                if step < out.first[at] {
+                    out.first[at] = step;
+                    out.all[at].drop_name = series.drop_name;
+                }
             }
             Ok(())
         };
