@@ -429,7 +429,7 @@ impl Core {
         let none = Labels::empty();
         for evaluation in job.evaluations.drain(..) {
             let source = SourceId(RULES_FIRST + evaluation.group() as u32);
-            self.store.append(evaluation.now(), evaluation.batch(), source, &none);
+            self.store.append_own(evaluation.now(), evaluation.batch(), source, &none);
             let changed = job.manager.apply(now, evaluation);
             if let Some(notifier) = &mut self.notifier {
                 notifier.alerts(now, &changed);

@@ -133,7 +133,7 @@ impl History {
         court: &Court<'_>,
         destroyed: &dyn Fn(RowId) -> bool,
     ) -> Result<u64, String> {
-        let first = self.open(disk, None, court, self.opening, true)?;
+        let first = self.open(disk, None, court, self.opening, false)?;
         let mut wanted = self.events.iter().enumerate().filter_map(|(at, event)| Some((at, row_of(event)?)));
         let mut lost = 0;
         let mut lose = |at: usize, row: &Row| {
@@ -180,14 +180,14 @@ impl History {
         tail: Option<&[u8]>,
         court: &Court<'_>,
         opening: u32,
-        is_first: bool,
+        is_whole: bool,
     ) -> Result<Found, String> {
         let read = (court.through)(disk.clone());
         let opened = Store::open(&mut disk.clone(), read, tail, court.options.clone(), now(0));
         let (mut store, recovery) = opened.map_err(|error| format!("does not open: {error}"))?;
         let rows = rows(&store)?;
         let damaged = counted(&store, &recovery);
-        if is_first {
+        if is_whole {
             agree(&store, &rows)?;
         }
         let (version, has_once) = (cell_version(&store), store.cell("once").is_some());

@@ -15,6 +15,7 @@ use crate::head::shape::Shape;
 use crate::head::{Head, Input, InputValue};
 use crate::layout::BLOB_PAYLOAD;
 use crate::options::Mutation;
+use crate::order::Order;
 use crate::record::{self, Kind};
 use crate::series::Index;
 use crate::store::{CellError, DiskOp, State, Store};
@@ -22,10 +23,33 @@ use crate::store::{CellError, DiskOp, State, Store};
 impl Store {
     /// Appends a batch: its rows get consecutive ids in its own order. `extra` are labels laid over every row that
     /// does not have them itself. Series that the source had last time and has not now get a staleness marker.
+    ///
+    /// Samples that bring their own times are judged by these, see [`crate::Options::out_of_order_ms`].
     pub fn append(&mut self, now: Now, batch: &Batch, source: SourceId, extra: &Labels) -> Appended {
         self.settle_clock(now);
         self.settle_order();
-        if self.room() < self.bytes_max(batch, source, extra) && self.shared.read().head.rows > 0 {
+        self.append_by(true, now, batch, source, extra)
+    }
+
+    /// Appends a batch of our own making, whose times are ours: they are in order but where the clock was set back
+    /// while it was made, and then it is taken all the same.
+    pub fn append_own(&mut self, now: Now, batch: &Batch, source: SourceId, extra: &Labels) -> Appended {
+        self.settle_clock(now);
+        self.append_by(false, now, batch, source, extra)
+    }
+
+    fn append_by(&mut self, judged: bool, now: Now, batch: &Batch, source: SourceId, extra: &Labels) -> Appended {
+        let any = Order::new(u64::MAX);
+        let mut order = if judged { std::mem::take(&mut self.order) } else { any };
+        let appended = self.append_in(&mut order, now, batch, source, extra);
+        if judged {
+            self.order = order;
+        }
+        appended
+    }
+
+    fn append_in(&mut self, order: &mut Order, now: Now, batch: &Batch, source: SourceId, extra: &Labels) -> Appended {
+        if self.room() < self.bytes_max(batch, source, extra, order) && self.shared.read().head.rows > 0 {
             self.freeze(now);
         }
         let room = self.room().saturating_sub(self.vanishing_bytes(source));
@@ -35,7 +59,7 @@ impl Store {
         self.span(state);
         let cache = self.sources.entry(source).or_default();
         let mut found = Resolved { new_series: 0, vanished: Vec::new() };
-        if !cache.knows(batch, extra, state.head.block) || !cache.in_order(batch, &self.order) {
+        if !cache.knows(batch, extra, state.head.block) || !cache.in_order(batch, order) {
             for family in batch.families().iter().filter(|family| says_something(batch, family)) {
                 let (name, small) = (batch.name(family), &mut state.small);
                 if small.set_family(name, family.kind, batch.help(family), batch.unit(family)) {
@@ -45,9 +69,9 @@ impl Store {
                 }
             }
             let (index, head) = (&mut state.index, &mut state.head);
-            found = cache.resolve((source.0, batch, extra), index, head, &self.order, room, &mut self.records);
+            found = cache.resolve((source.0, batch, extra), index, head, order, room, &mut self.records);
         }
-        cache.note_times(batch, &mut self.order);
+        cache.note_times(batch, order);
         let first = RowId { opening: self.opening, n: self.next_n };
         let tick = now.mono.0 as i64;
         if cache.columns > 0 {
@@ -184,14 +208,9 @@ impl Store {
         }
     }
 
-    fn bytes_max(&mut self, batch: &Batch, source: SourceId, extra: &Labels) -> usize {
+    fn bytes_max(&mut self, batch: &Batch, source: SourceId, extra: &Labels, order: &Order) -> usize {
         let state = self.shared.read();
-        self.sources.entry(source).or_default().bytes_max(
-            (source.0, batch, extra),
-            &state.index,
-            &state.head,
-            &self.order,
-        )
+        self.sources.entry(source).or_default().bytes_max((source.0, batch, extra), &state.index, &state.head, order)
     }
 
     /// Returns how many more bytes the open block can surely take.

@@ -79,6 +79,19 @@ fn without_a_window_order_is_kept_and_the_same_again_is_nothing_new() {
     assert_eq!(append(&mut board, "a", 0, 3.0).rows.len(), 1);
 }
 
+/// A rule that was being evaluated when the clock was set back must not keep later results out.
+#[test]
+fn what_is_our_own_is_taken_whatever_its_time() {
+    let mut board = late(0);
+    let append_own = |board: &mut Board, ahead_ms: i64, value: f64| {
+        let mut batch = Board::batch(&[("rule", value)]);
+        batch.stamp_last(Some(UnixMs(board.now.wall.0 + ahead_ms)), None);
+        board.store.append_own(board.now, &batch, SourceId(1_000), &Labels::empty()).rows.len()
+    };
+    let taken = [3 * HOUR as i64, 0, 15_000, 15_000].map(|ahead| append_own(&mut board, ahead, 1.0));
+    assert_eq!(taken, [1; 4]);
+}
+
 #[test]
 fn times_out_of_bounds_are_refused_and_counted() {
     let mut board = Board::new(options());
