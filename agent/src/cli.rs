@@ -10,6 +10,7 @@ pub mod collect;
 pub mod help;
 pub mod run;
 pub mod test;
+pub mod test_rules;
 pub mod tsdb;
 pub mod web_flags;
 

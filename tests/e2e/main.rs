@@ -20,6 +20,7 @@ mod refusals;
 mod reload;
 mod remote_write;
 mod restart;
+mod rule_tools;
 mod rules;
 mod scrape;
 mod tsdb_command;

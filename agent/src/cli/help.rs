@@ -15,6 +15,7 @@ Usage: narthex [run] [flags]             collect, keep, judge, notify, forward, 
        narthex collect [flags]           print one collection and exit
        narthex check config|rules FILE.. find every error in a file, without running it
        narthex test promql FILE..        run scripts in Prometheus's test language
+       narthex test rules FILE..         run promtool's unit tests for rules
        narthex tsdb import|dump|stats|verify
                                          what is in the data file: in, out, what it costs, whether it is whole
        narthex COMMAND --help            more about one command
@@ -87,12 +88,20 @@ Examples:
 
 /// `narthex test --help`.
 pub const TEST: &str = "\
-Runs scripts in Prometheus's test language against the query engine; the last line is `N passed, M failed`.
+Runs scripts in Prometheus's test language against the query engine, or unit tests for rules as promtool runs them.
 
-Usage: narthex test promql FILE..
+Usage: narthex test promql FILE..   scripts; the last line is `N passed, M failed`
+       narthex test rules FILE..    unit tests for rules: series in, alerts and samples expected
 
-Example:
+Of test rules:
+  --run=PATTERN                 only tests whose names this matches; may be given several times
+  --diff                        show of alerts what differs, in colour
+  --ignore-unknown-fields       accept unknown keys in rule files
+  --enable-feature=NAMES        Prometheus's feature flags, for example promql-experimental-functions
+
+Examples:
   narthex test promql my-queries.test
+  narthex test rules rules/*.test.yml
 ";
 
 /// `narthex tsdb --help`.

@@ -1,10 +1,10 @@
-//! `narthex test promql FILE..`: scripts in Prometheus's test language.
+//! `narthex test promql FILE..`: scripts in Prometheus's test language. `narthex test rules FILE..`: see `test_rules`.
 //!
-//! Each case that fails is a line with file, line, expression and reason; the last line counts. Exit status 1 when
-//! any failed.
+//! Each case of a script that fails is a line with file, line, expression and reason; the last line counts. Exit
+//! status 1 when any failed.
 
 use super::args::{Arguments, Next, unknown};
-use super::{Failure, help};
+use super::{Failure, help, test_rules};
 
 /// Runs the command.
 ///
@@ -13,18 +13,21 @@ use super::{Failure, help};
 pub fn main(mut arguments: Arguments) -> Result<(), Failure> {
     let mut files = Vec::new();
     let mut kind = None;
+    let mut flags = test_rules::Flags::default();
     while let Some(next) = arguments.next()? {
         match next {
             Next::Flag(flag) if flag == "help" || flag == "h" => return help::print(help::TEST),
+            Next::Flag(flag) if kind.as_deref() == Some("rules") => flags.take(&flag, &mut arguments)?,
             Next::Flag(flag) => return Err(unknown(&flag, ["help"])),
             Next::Operand(word) if kind.is_none() => kind = Some(word),
             Next::Operand(file) => files.push(file),
         }
     }
     match kind.as_deref() {
-        Some("promql") if !files.is_empty() => promql(&files),
-        Some("promql") => Err(Failure::Usage("test promql needs at least one file".to_owned())),
-        _ => Err(Failure::Usage("test what? 'narthex test promql FILE..'".to_owned())),
+        Some("promql" | "rules") if files.is_empty() => Err(Failure::Usage("test needs at least one file".to_owned())),
+        Some("promql") => promql(&files),
+        Some("rules") => test_rules::test(&files, &flags),
+        _ => Err(Failure::Usage("test what? 'narthex test promql FILE..' or 'test rules FILE..'".to_owned())),
     }
 }
 

@@ -52,15 +52,13 @@ fn push_escaped(out: &mut String, c: char) {
     }
 }
 
-/// Returns a float as Go's `%v` prints it: an exponent below 1e-4 and from 1e21 on.
+/// Returns a float as Go's `%g` and `%v` print it: an exponent below 1e-4 and from 1e6 on.
 pub(crate) fn go_float(value: f64) -> String {
     let mut out = String::new();
-    let size = value.abs();
-    if value.is_finite() && size != 0.0 && !(1e-4..1e21).contains(&size) {
-        model::float::write_exposition(&mut out, value);
-    } else {
-        model::float::write_plain(&mut out, value);
+    if value == 0.0 && value.is_sign_negative() {
+        out.push('-');
     }
+    model::float::write_exposition(&mut out, value);
     out
 }
 

@@ -12,7 +12,7 @@
 //! [`Group::warnings`]: files in the field have them.
 
 use model::{Labels, LabelsBuilder};
-use promql::{Expr, ValueType};
+use promql::{Expr, Features, ValueType};
 use yaml::{Error, Errors, Map, Node};
 
 use crate::limits::{GROUPS_MAX, RULES_PER_GROUP_MAX};
@@ -77,17 +77,29 @@ pub struct AlertRule {
     pub annotations: Vec<(String, Template)>,
 }
 
+/// How a rule file is read.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LoadOptions {
+    /// Names must be those of Prometheus 2: letters, digits, underscores and colons.
+    pub legacy_names: bool,
+    /// Keys that nobody knows are no errors.
+    pub ignore_unknown_fields: bool,
+    /// Which parts of the query language are on.
+    pub features: Features,
+}
+
 /// Reads a rule file. What has errors is left out, and the errors say what and where.
 pub fn load(file: &str, text: &str, errors: &mut Errors) -> Vec<Group> {
-    load_named(file, text, false, errors)
+    load_with(file, text, LoadOptions::default(), errors)
 }
 
 /// As [`load`], but names must be those of Prometheus 2: letters, digits, underscores and colons.
 pub fn load_legacy(file: &str, text: &str, errors: &mut Errors) -> Vec<Group> {
-    load_named(file, text, true, errors)
+    load_with(file, text, LoadOptions { legacy_names: true, ..LoadOptions::default() }, errors)
 }
 
-fn load_named(file: &str, text: &str, legacy: bool, errors: &mut Errors) -> Vec<Group> {
+/// As [`load`], in the way that is asked for.
+pub fn load_with(file: &str, text: &str, options: LoadOptions, errors: &mut Errors) -> Vec<Group> {
     let root = match yaml::parse(file, text) {
         Ok(root) => root,
         Err(found) => {
@@ -97,8 +109,8 @@ fn load_named(file: &str, text: &str, legacy: bool, errors: &mut Errors) -> Vec<
     };
     let mut map = root.map(errors);
     let nodes = map.list("groups", errors);
-    map.finish(errors);
-    let mut reader = Reader { legacy, errors };
+    let mut reader = Reader { options, errors };
+    reader.finish(map);
     let mut groups: Vec<Group> = Vec::new();
     for node in &nodes {
         if groups.len() == GROUPS_MAX {
@@ -116,11 +128,17 @@ fn load_named(file: &str, text: &str, legacy: bool, errors: &mut Errors) -> Vec<
 }
 
 struct Reader<'a> {
-    legacy: bool,
+    options: LoadOptions,
     errors: &'a mut Errors,
 }
 
 impl Reader<'_> {
+    fn finish(&mut self, map: Map) {
+        if !self.options.ignore_unknown_fields {
+            map.finish(self.errors);
+        }
+    }
+
     fn group(&mut self, node: &Node) -> Option<Group> {
         let mut map = node.map(self.errors);
         let name = map.need("name", self.errors).and_then(|at| Some((at.str(self.errors)?, at)));
@@ -129,7 +147,7 @@ impl Reader<'_> {
         let limit = map.i64("limit", self.errors).unwrap_or(0).max(0) as usize;
         let labels = map.get("labels").map_or_else(Vec::new, |at| self.pairs(&at, "label"));
         let nodes = map.list("rules", self.errors);
-        map.finish(self.errors);
+        self.finish(map);
         if nodes.len() > RULES_PER_GROUP_MAX {
             node.complain("too many rules", format!("at most {RULES_PER_GROUP_MAX} in a group"), self.errors);
             return None;
@@ -159,7 +177,7 @@ impl Reader<'_> {
         let holds = (map.get("for"), map.get("keep_firing_for"));
         let own = map.get("labels").map_or_else(Vec::new, |at| self.pairs(&at, "label"));
         let notes = map.get("annotations");
-        map.finish(self.errors);
+        self.finish(map);
         let inherited = group_labels.iter().filter(|(name, _)| own.iter().all(|(n, _)| n != name));
         let labels: Vec<(String, Node)> = inherited.chain(&own).cloned().collect();
         let (name, kind) = match (record, alert) {
@@ -213,7 +231,7 @@ impl Reader<'_> {
             return None;
         };
         let text = node.str(self.errors)?;
-        match promql::parse(&text) {
+        match promql::parse_with(&text, self.options.features) {
             Ok(expr) if matches!(expr.value_type(), ValueType::Scalar | ValueType::Vector) => Some(expr),
             Ok(expr) => {
                 let what = format!("the expression gives a {}", expr.value_type().documented());
@@ -276,7 +294,7 @@ impl Reader<'_> {
     }
 
     fn is_name(&self, name: &str, colon: bool) -> bool {
-        if !self.legacy {
+        if !self.options.legacy_names {
             return !name.is_empty();
         }
         let letter = |c: char| c == '_' || c.is_ascii_alphabetic() || (colon && c == ':');

@@ -18,9 +18,10 @@ mod elapsed;
 mod saved;
 
 pub mod template;
+pub mod unit;
 
 pub use evaluate::Evaluation;
-pub use group::{AlertRule, Group, RecordRule, Rule, RuleKind, load, load_legacy};
+pub use group::{AlertRule, Group, LoadOptions, RecordRule, Rule, RuleKind, load, load_legacy, load_with};
 pub use manager::{Counts, GroupStatus, Manager, Options, RuleStatus};
 pub use saved::RestoreError;
 pub use view::{AlertRuleView, GroupView, RuleView};

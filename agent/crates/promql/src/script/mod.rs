@@ -11,12 +11,17 @@
 //! instant eval is run several times: as written, with `@` set on its selectors and evaluated at other times, and each
 //! of these as a range query; all must agree. Every `eval` line is one case, whatever goes wrong with it.
 //! In a file below a folder named `v3.5` positions in annotations and reset hints are not compared, because that level
-//! has none.
+//! has none. For unit tests of rules there are [`Data`], which lets time pass, and the notations of what is expected.
 
 mod compare;
+mod lazy;
+mod notation;
 mod read;
 mod series;
 mod store;
+
+pub use lazy::Data;
+pub use notation::{histogram_text, labels_text, parse_histogram, parse_labels, quoted};
 
 use model::UnixMs;
 

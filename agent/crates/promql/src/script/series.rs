@@ -5,8 +5,9 @@
 use std::sync::Arc;
 
 use model::labels::NAME;
-use model::{Labels, LabelsBuilder, ResetHint, stale_nan};
+use model::{Labels, LabelsBuilder, MatchOp, ResetHint, stale_nan};
 
+use crate::error::ParseError;
 use crate::hist::Hist;
 
 /// The most slots one item may stand for.
@@ -23,23 +24,37 @@ pub(super) enum Slot {
 
 /// Reads the labels at the front of a line; returns what stands behind.
 pub(super) fn labels(line: &str) -> Result<(Labels, &str), String> {
+    labels_at(line).map_err(|error| format!("{} in {line:?}", error.message))
+}
+
+/// As [`labels`]; an error has the column in the line.
+pub(super) fn labels_at(line: &str) -> Result<(Labels, &str), ParseError> {
     let name_end = line.find(|c: char| c.is_whitespace() || c == '{' || c == '@').unwrap_or(line.len());
     let name = &line[..name_end];
     let mut rest = &line[name_end..];
     let mut builder = LabelsBuilder::new();
-    let fail = |error: String| format!("{error} in {line:?}");
+    let too_long = |error: model::labels::LabelTooLong| ParseError::at(line, 0, error.to_string());
+    if name.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '+') {
+        return Err(ParseError::at(line, 0, format!("unexpected number {name:?} in series values")));
+    }
     if !name.is_empty() {
-        builder.set(NAME, name).map_err(|error| fail(error.to_string()))?;
+        builder.set(NAME, name).map_err(too_long)?;
     }
     let braces = rest.trim_start();
     if braces.starts_with('{') && !braces.starts_with("{{") {
-        let (matchers, used) = crate::parse::parse_label_set(braces).map_err(|error| fail(error.to_string()))?;
+        let before = (line.len() - braces.len()) as u32;
+        let (matchers, used) = crate::parse::parse_label_set(braces)
+            .map_err(|error| ParseError { column: error.column + before, ..error })?;
         for matcher in matchers {
-            builder.set(&matcher.name, &matcher.value).map_err(|error| fail(error.to_string()))?;
+            if matcher.op != MatchOp::Equal {
+                let what = format!("unexpected {} in label set, expected \"=\"", matcher.op.as_str());
+                return Err(ParseError::at(line, before as usize, what));
+            }
+            builder.set(&matcher.name, &matcher.value).map_err(too_long)?;
         }
         rest = &braces[used..];
     } else if name.is_empty() {
-        return Err(fail("expected a series".into()));
+        return Err(ParseError::at(line, 0, "expected a series"));
     }
     Ok((builder.finish(), rest.trim()))
 }

@@ -45,11 +45,7 @@ impl Store {
     }
 
     fn add(&mut self, loaded: &Loaded, step: i64) -> Result<(), String> {
-        let next = self.series.len();
-        let at = *self.index.entry(loaded.labels.clone()).or_insert(next);
-        if at == next {
-            self.series.push((loaded.labels.clone(), Samples::default()));
-        }
+        let at = self.place(&loaded.labels);
         let samples = &mut self.series[at].1;
         for (i, slot) in loaded.slots.iter().enumerate() {
             if matches!(slot, Slot::Nothing) {
@@ -63,6 +59,24 @@ impl Store {
             samples.push(time, slot, start);
         }
         Ok(())
+    }
+
+    /// Returns the place of a series, which is made when it is not there.
+    pub fn place(&mut self, labels: &Labels) -> usize {
+        let next = self.series.len();
+        let at = *self.index.entry(labels.clone()).or_insert(next);
+        if at == next {
+            self.series.push((labels.clone(), Samples::default()));
+        }
+        at
+    }
+
+    /// Adds a sample to the series at a place; one that is not later than what is there is left out.
+    pub fn push(&mut self, place: usize, time: UnixMs, slot: &Slot) {
+        let Some((_, samples)) = self.series.get_mut(place) else { return };
+        if samples.at.last().is_none_or(|last| *last < time) {
+            samples.push(time, slot, None);
+        }
     }
 }
 
