@@ -1,4 +1,6 @@
 //! What the ring holds, block by block: for whoever shows it, copies it, or looks for damage.
+//!
+//! It is told from the index alone, without a read of the medium.
 
 use model::{RowId, UnixMs};
 

@@ -10,7 +10,6 @@ use std::fs::File;
 use std::io::{IsTerminal, Read, Seek, SeekFrom, Write};
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use exposition::{Entry, Format, LabelRefs, Limits, Placed, ScrapeOptions, StreamError, TextStream};
 use model::labels::{LabelsBuilder, NAME};
@@ -18,11 +17,12 @@ use model::{Batch, Labels, MetricKind, SourceId, UnixMs, Value};
 
 use super::{Asked, Offline};
 use crate::cli::Failure;
+use crate::os::clock::monotonic_ns;
 
 /// How many samples are gathered before they are stored.
 const GATHERED_MAX: usize = 1 << 18;
-/// How often progress is shown.
-const PROGRESS: Duration = Duration::from_millis(200);
+/// How often progress is shown, in nanoseconds.
+const PROGRESS_NS: u64 = 200_000_000;
 /// Imported rows are a source of their own.
 const IMPORT: SourceId = SourceId(5);
 
@@ -43,13 +43,13 @@ pub fn run(asked: &Asked) -> Result<(), Failure> {
         refused: tsdb::Refused::default(),
         failure: None,
     };
-    let begun = Instant::now();
+    let begun = monotonic_ns();
     for file in &asked.files {
         import.file(file)?;
     }
     import.store_gathered()?;
     import.offline.seal()?;
-    import.report(begun.elapsed())
+    import.report((monotonic_ns() - begun) as f64 / 1e9)
 }
 
 /// One value of a series, waiting.
@@ -200,15 +200,15 @@ impl Import {
         Ok(())
     }
 
-    fn report(&self, took: Duration) -> Result<(), Failure> {
+    fn report(&self, seconds: f64) -> Result<(), Failure> {
         let stats = self.offline.store.stats();
-        let rate = self.stored as f64 / took.as_secs_f64().max(1e-9);
+        let rate = self.stored as f64 / seconds.max(1e-9);
         println!(
             "{}: {} samples of {} series imported in {:.1} s ({rate:.0} a second), {} blocks, {} of {} bytes used",
             self.offline.path.display(),
             self.stored,
             self.labels.len(),
-            took.as_secs_f64(),
+            seconds,
             stats.blocks,
             stats.used_bytes,
             stats.ring_bytes,
@@ -273,13 +273,13 @@ fn told_by(input: &mut dyn Read, head: &mut Vec<u8>) -> std::io::Result<Format> 
 struct Progress {
     name: String,
     bytes: Option<u64>,
-    next: Option<Instant>,
+    next: Option<u64>,
     count: u32,
 }
 
 impl Progress {
     fn new(name: &str, bytes: Option<u64>) -> Progress {
-        let next = std::io::stderr().is_terminal().then(Instant::now);
+        let next = std::io::stderr().is_terminal().then(monotonic_ns);
         Progress { name: name.to_owned(), bytes, next, count: 0 }
     }
 
@@ -287,11 +287,11 @@ impl Progress {
         // Asking the time costs more than a sample.
         self.count = self.count.wrapping_add(1);
         let Some(next) = self.next.filter(|_| self.count.is_multiple_of(4_096)) else { return };
-        let now = Instant::now();
+        let now = monotonic_ns();
         if now < next {
             return;
         }
-        self.next = Some(now + PROGRESS);
+        self.next = Some(now + PROGRESS_NS);
         let share = self.bytes.map(|bytes| at as f64 / bytes.max(1) as f64);
         let bar: String = share.map_or(String::new(), |share| {
             let full = (share * 30.0) as usize;

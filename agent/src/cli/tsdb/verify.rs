@@ -1,4 +1,7 @@
 //! `narthex tsdb verify`: reads every page of every block and decodes every sample.
+//!
+//! What opening found damaged counts too. Nothing is mended: the agent serves what is whole, and the ring's next lap
+//! writes over what is not.
 
 use model::{Labels, Querier, TimeRange, UnixMs};
 
