@@ -151,6 +151,17 @@ impl Groups {
         self.places.last().map_or(0, |(_, end)| *end as usize)
     }
 
+    /// Appends the groups in which `len` bytes from `from` on lie, as they stand.
+    pub fn squeezed(&self, pages: &mut Pages<'_>, (from, len): (u32, u32), out: &mut Vec<u8>) -> Result<(), Fault> {
+        let end = from.checked_add(len).ok_or(Fault::Damaged)?;
+        let first = self.places.partition_point(|(begin, _)| *begin <= from).saturating_sub(1);
+        let last = self.places.partition_point(|(begin, _)| *begin < end);
+        let (Some((_, first)), Some((_, last))) = (self.places.get(first), self.places.get(last)) else {
+            return Err(Fault::Damaged);
+        };
+        pages.bytes(self.block, self.start, *first, last.saturating_sub(*first), out)
+    }
+
     /// Appends `len` bytes from `from` on, as they were before they were squeezed; what comes before a fault is kept,
     /// and the fault's page is told.
     pub fn bytes(

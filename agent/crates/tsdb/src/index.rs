@@ -167,20 +167,26 @@ impl BlockIndex {
         }
     }
 
-    /// Reads what [`BlockIndex::put`] wrote; streams begin at offset `from` of the block.
-    pub fn take(take: &mut Take<'_>, rows: u32, from: u32) -> Option<BlockIndex> {
-        let mut index = BlockIndex { rows, ..BlockIndex::default() };
+    /// Reads the spans, which come first: all that opening wants to know.
+    pub fn take_spans(take: &mut Take<'_>, rows: u32) -> Option<Vec<(Span, Option<Epoch>)>> {
+        let mut spans: Vec<(Span, Option<Epoch>)> = Vec::new();
         for _ in 0..take.count()? {
             let first = take.varint32()?;
             let id = RowId { opening: take.u32()?, n: take.u64()? };
             let (epoch, tick_min, tick_max) = (take.u32()?, take.zigzag()?, take.zigzag()?);
             let entry = if take.u8()? == 1 { Some(Epoch::take(take)?) } else { None };
-            let before = index.spans.last().map_or(0, |(last, _)| last.first);
+            let before = spans.last().map_or(0, |(last, _)| last.first);
             if !(before..=rows).contains(&first) || id.n >= NUMBER_MAX {
                 return None;
             }
-            index.spans.push((Span { first, id, epoch, tick_min, tick_max }, entry));
+            spans.push((Span { first, id, epoch, tick_min, tick_max }, entry));
         }
+        Some(spans)
+    }
+
+    /// Reads what [`BlockIndex::put`] wrote; streams begin at offset `from` of the block.
+    pub fn take(take: &mut Take<'_>, rows: u32, from: u32) -> Option<BlockIndex> {
+        let mut index = BlockIndex { rows, spans: BlockIndex::take_spans(take, rows)?, ..BlockIndex::default() };
         let mut end = from;
         let mut place = |len: u32| {
             let place = Place { offset: end, len };
@@ -191,7 +197,7 @@ impl BlockIndex {
             let rows = take.varint32().filter(|rows| *rows <= LINES_READ_MAX)?;
             let mut next = || place(take.varint32()?);
             let (tick, base, shape) = (next()?, next()?, next()?);
-            let spans = take_spans(take, index.spans.len(), rows)?;
+            let spans = take_line_spans(take, index.spans.len(), rows)?;
             index.sources.push(SourceIndex { rows, tick, base, shape, shapes: Vec::new(), spans });
         }
         let mut expected = 0i64;
@@ -258,7 +264,7 @@ impl BlockIndex {
 }
 
 /// Reads which lines are of which span.
-fn take_spans(take: &mut Take<'_>, spans: usize, rows: u32) -> Option<Vec<(u32, u32)>> {
+fn take_line_spans(take: &mut Take<'_>, spans: usize, rows: u32) -> Option<Vec<(u32, u32)>> {
     let (mut found, mut line): (Vec<(u32, u32)>, u32) = (Vec::new(), 0);
     for _ in 0..take.count()? {
         let number = take.varint32().filter(|number| (*number as usize) < spans)?;
@@ -328,5 +334,79 @@ impl Meta {
     /// Returns the bytes before the streams, as they were before they were squeezed.
     pub fn bytes(&self) -> Option<u32> {
         self.index_bytes.checked_add(self.table_bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An index with two spans, two sources and columns of all kinds.
+    fn index() -> BlockIndex {
+        let place = |len| Place { offset: 0, len };
+        let span = |first, n| Span { first, id: RowId { opening: 3, n }, epoch: 7, tick_min: -5, tick_max: 90_000 };
+        let source = |rows, spans| {
+            let shapes = vec![Shape::of(&[0, 1, 2]).into(), Shape::of(&[2, 0]).into()];
+            SourceIndex { rows, tick: place(9), base: place(300), shape: place(4), shapes, spans }
+        };
+        let column = |series, source, own: bool| ColumnIndex {
+            series,
+            source,
+            values: place(series),
+            times: own.then(|| place(70_000)),
+        };
+        BlockIndex {
+            spans: vec![(span(0, 10), None), (span(40, 99), None)],
+            sources: vec![source(100, vec![(0, 0), (1, 33)]), source(0, vec![])],
+            columns: vec![column(5, 0, false), column(6, 0, true), column(4_000_000_000, 1, false), column(0, 0, true)],
+            rows: 300,
+            kept: None,
+        }
+    }
+
+    #[test]
+    fn an_index_comes_back_and_every_part_of_one_is_refused() {
+        let (index, mut out) = (index(), Vec::new());
+        index.put(&mut out);
+        let found = BlockIndex::take(&mut Take::new(&out), 300, 1_000).expect("what was written");
+        assert_eq!((found.spans.clone(), found.rows), (index.spans.clone(), 300));
+        let mut end = 1_000;
+        for which in index.streams() {
+            let place = found.place(which);
+            assert_eq!(place, Place { offset: end, len: index.place(which).len }, "{which:?}");
+            end += place.len;
+        }
+        for (found, written) in found.sources.iter().zip(&index.sources) {
+            assert_eq!((found.rows, &found.spans, &found.shapes), (written.rows, &written.spans, &written.shapes));
+        }
+        let series: Vec<u32> = found.columns.iter().map(|column| column.series).collect();
+        assert_eq!(series, [5, 6, 4_000_000_000, 0]);
+        assert!((0..out.len()).all(|cut| BlockIndex::take(&mut Take::new(&out[..cut]), 300, 0).is_none()));
+        assert!(BlockIndex::take(&mut Take::new(&out), 39, 0).is_none(), "a span behind the last row");
+    }
+
+    #[test]
+    fn any_bytes_are_an_index_or_none() {
+        let (mut whole, mut seed, mut taken) = (Vec::new(), 0x9e37_79b9_7f4a_7c15u64, 0);
+        index().put(&mut whole);
+        for _ in 0..50_000 {
+            let mut bytes = whole.clone();
+            for _ in 0..3 {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let at = (seed >> 33) as usize % bytes.len();
+                bytes[at] = [(seed >> 20) as u8, 0xff, 0x80, 0][(seed >> 12) as usize % 4];
+            }
+            if let Some(found) = BlockIndex::take(&mut Take::new(&bytes), 300, 0) {
+                taken += 1;
+                assert!(found.columns.len() + found.sources.len() <= bytes.len());
+                assert!(found.streams().all(|which| found.place(which).len < u32::MAX));
+            }
+        }
+        assert!(taken > 1_000, "{taken}");
+        let mut meta = Vec::new();
+        Meta { rows: 7, directory_bytes: 9, ..Meta::default() }.put(&mut meta);
+        assert_eq!(meta.len(), META_HEAD);
+        assert_eq!(Meta::take(&meta).map(|meta| (meta.rows, meta.directory_bytes)), Some((7, 9)));
+        assert_eq!(Meta::take(&meta[1..]), None);
     }
 }

@@ -98,7 +98,7 @@ impl Default for Options {
             out_of_order_ms: u64::MAX,
             // A block names its series once, so a long one is small; reads begin near their range however long it is.
             block_ms_max: 2 * 3_600_000,
-            block_bytes_max: 512 << 10,
+            block_bytes_max: 1 << 20,
             tail_bytes: 1 << 20,
             clock_step_ms_min: 1_000,
             build_date: UnixMs(0),

@@ -67,6 +67,8 @@ pub(crate) struct Recover<'a> {
     unpacker: Unpacker,
     /// The journal's pages that are whole.
     pages: Vec<FoundPage>,
+    /// The block whose series table was read last, and that table as it stands on the medium.
+    table: (u64, Vec<u8>),
     next_seq: u64,
     max_synced: u64,
 }
@@ -105,6 +107,7 @@ impl<'a> Recover<'a> {
             labels: Vec::new(),
             unpacker: Unpacker::default(),
             pages: Vec::new(),
+            table: (0, Vec::new()),
             next_seq: 0,
             max_synced: 0,
         }

@@ -12,10 +12,10 @@ use crate::blob::Writer;
 use crate::cells::{Commit, Small, checkpoint};
 use crate::codec::TokenReader;
 use crate::column::Sealer;
-use crate::epochs::Epochs;
+use crate::epochs::{Epoch, Epochs};
 use crate::groups::Squeezer;
-use crate::head::Head;
 use crate::head::track::{Seek, Track};
+use crate::head::{Head, Span};
 use crate::index::{BlockIndex, Meta, Which};
 use crate::layout::{BLOB_PAYLOAD, Geometry, KIND_BLOCK, KIND_CHECKPOINT};
 use crate::options::Mutation;
@@ -116,9 +116,9 @@ impl Packing {
 }
 
 /// Returns the oldest and newest time of a block's rows, by the table as it is now.
-pub(crate) fn time_range(index: &BlockIndex, epochs: &Epochs) -> (i64, i64) {
+pub(crate) fn time_range(spans: &[(Span, Option<Epoch>)], epochs: &Epochs) -> (i64, i64) {
     let mut range = (i64::MAX, i64::MIN);
-    for (span, sealed) in &index.spans {
+    for (span, sealed) in spans {
         let Some(epoch) = epochs.get(span.epoch).or(sealed.as_ref()) else { continue };
         if span.tick_min <= span.tick_max {
             range = (range.0.min(epoch.wall(span.tick_min)), range.1.max(epoch.wall(span.tick_max)));
@@ -131,7 +131,7 @@ impl Sealing {
     /// Takes the place in the ring and notes the small state as it is at the end of the head's stream.
     pub fn new(site: Site, head: &Head, small: &Small, next_series: u32, slot: u32, ring: &mut Ring) -> Sealing {
         let index = BlockIndex::of(head, &|number| small.epochs.get(number).copied());
-        let (oldest, newest) = time_range(&index, &small.epochs);
+        let (oldest, newest) = time_range(&index.spans, &small.epochs);
         let first = index.spans.first().map(|(span, _)| span.id).unwrap_or_default();
         let end = head.newest().map_or(first, |id| id.plus(1));
         let meta = Meta {

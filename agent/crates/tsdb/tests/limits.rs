@@ -142,3 +142,66 @@ fn the_sync_interval_is_kept() {
     }
     assert!(before.0 >= 50 && before.1 >= 1);
 }
+
+#[test]
+fn five_thousand_series_that_come_at_once_are_all_kept() {
+    let mut board = Board::new(Options { file_bytes: 64 << 20, ..options() });
+    let names: Vec<String> = (0..5_000).map(|n| format!("a name of some length, as such names are, {n}")).collect();
+    let values: Vec<(&str, f64)> = names.iter().zip(0..).map(|(name, n)| (name.as_str(), f64::from(n))).collect();
+    for _ in 0..3 {
+        let appended = board.append(1, &values);
+        assert_eq!((appended.refused.total(), appended.rows.len()), (0, 5_000));
+        board.pass(7_200_000);
+    }
+    assert_eq!(board.store.stats().series, 5_000);
+}
+
+#[test]
+fn a_series_that_comes_or_goes_anywhere_in_a_batch_leaves_the_others_as_they_are() {
+    let mut board = Board::new(options());
+    let names: Vec<String> = (0..300).map(|n| n.to_string()).collect();
+    let mut there = vec![true; 300];
+    let mut expected: Vec<Vec<(i64, u64)>> = vec![Vec::new(); 300];
+    let mut seed = 5u64;
+    for round in 0..200u64 {
+        let before = there.clone();
+        for _ in 0..round % 4 * 40 + 1 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            there[(seed >> 33) as usize % 300] ^= true;
+        }
+        let mut values: Vec<(usize, f64)> = (0..300).filter(|n| there[*n]).map(|n| (n, round as f64)).collect();
+        if round % 7 == 0 {
+            values.reverse();
+        }
+        if round % 50 == 20 {
+            board.pass(7_200_000);
+        }
+        let named: Vec<(&str, f64)> = values.iter().map(|(n, value)| (names[*n].as_str(), *value)).collect();
+        let appended = board.append(1, &named);
+        let gone = (0..300).filter(|n| before[*n] && !there[*n] && round > 0).count();
+        assert_eq!((appended.refused.total(), appended.vanished), (0, gone as u64), "round {round}");
+        let at = board.now.wall.0 - board::START;
+        for n in 0..300 {
+            if there[n] {
+                expected[n].push((at, (round as f64).to_bits()));
+            } else if before[n] && round > 0 {
+                expected[n].push((at, model::STALE_NAN_BITS));
+            }
+        }
+        // One series twice counts once.
+        if round % 9 == 0 && !named.is_empty() {
+            board.pass(1_000);
+            let mut twice = named.clone();
+            twice.push(named[named.len() / 2]);
+            assert_eq!(board.append(1, &twice).refused.repeated, 1);
+            let at = board.now.wall.0 - board::START;
+            values.iter().for_each(|(n, value)| expected[*n].push((at, value.to_bits())));
+        }
+        board.pass(5_000);
+    }
+    let found = board::select(&board.store.reader(), &[]);
+    for (labels, points) in found {
+        let n = (0..300).find(|n| labels.contains(&format!("n=\"{n}\""))).expect("one of them");
+        assert_eq!(points, expected[n], "{labels}");
+    }
+}

@@ -169,18 +169,28 @@ impl Recover<'_> {
             Err(Fault::Damaged) => return Ok(None),
         };
         let mut whole = || {
-            let streams = meta.bytes().filter(|_| groups.end() <= head.pages as usize * BLOB_PAYLOAD)?;
-            let (mut index, mut table) = (Vec::new(), Vec::new());
-            let unpacker = &mut self.unpacker;
-            groups.bytes(pages, unpacker, (0, meta.index_bytes), &mut index).ok()?;
-            groups.bytes(pages, unpacker, (meta.index_bytes, meta.table_bytes), &mut table).ok()?;
-            Some((BlockIndex::take(&mut Take::new(&index), meta.rows, streams)?, table))
+            meta.bytes().filter(|_| groups.end() <= head.pages as usize * BLOB_PAYLOAD)?;
+            let place = (meta.index_bytes, meta.table_bytes);
+            let (mut index, mut squeezed) = (Vec::new(), Vec::new());
+            groups.bytes(pages, &mut self.unpacker, (0, meta.index_bytes), &mut index).ok()?;
+            groups.squeezed(pages, place, &mut squeezed).ok()?;
+            let spans = BlockIndex::take_spans(&mut Take::new(&index), meta.rows)?;
+            // Block after block names the same series: what is byte for byte what the newer block had says nothing new.
+            let same = head.block < self.table.0 && squeezed == self.table.1;
+            let mut table = Vec::new();
+            if !same {
+                groups.bytes(pages, &mut self.unpacker, place, &mut table).ok()?;
+            }
+            Some((spans, (!same).then_some(table), squeezed))
         };
-        let Some((index, table)) = whole() else { return Ok(None) };
-        if self.take_table(&table, meta.series, head.block).is_none() {
-            return Ok(None);
+        let Some((spans, table, squeezed)) = whole() else { return Ok(None) };
+        if let Some(table) = table {
+            if self.take_table(&table, meta.series, head.block).is_none() {
+                return Ok(None);
+            }
+            self.table = (head.block, squeezed);
         }
-        for (_, epoch) in &index.spans {
+        for (_, epoch) in &spans {
             if let Some(epoch) = epoch
                 && self.state.small.epochs.get(epoch.number).is_none()
             {
@@ -188,7 +198,7 @@ impl Recover<'_> {
             }
         }
         let mut block = Block::new(head.block, start, head.pages, &meta);
-        let (oldest, newest) = time_range(&index, &self.state.small.epochs);
+        let (oldest, newest) = time_range(&spans, &self.state.small.epochs);
         (block.oldest, block.newest) = (block.oldest.min(oldest), block.newest.max(newest));
         Ok(Some(block))
     }
@@ -199,8 +209,9 @@ impl Recover<'_> {
         for _ in 0..count {
             let series = u32::try_from(last.checked_add(1)?.checked_add(take.zigzag()?)?).ok()?;
             take.labels(&mut packed)?;
-            if self.state.index.labels(series).is_none() {
-                self.state.index.insert(series, model::Labels::from_packed(&packed)?, block);
+            match self.state.index.labels(series) {
+                Some(_) => self.state.index.seen(series, block),
+                None => self.state.index.insert(series, model::Labels::from_packed(&packed)?, block),
             }
             last = i64::from(series);
         }
