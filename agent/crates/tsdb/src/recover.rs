@@ -256,7 +256,12 @@ impl<'a> Recover<'a> {
             }
             _ => {
                 let head = &mut self.state.head;
-                match head.replay(kind, payload, &mut self.labels)? {
+                let replayed = head.replay(kind, payload, &mut self.labels)?;
+                // Rows whose date was lost are no rows: an epoch begun later would give them its own.
+                if kind == Kind::Span && head.spans.last().is_some_and(|span| small.epochs.get(span.epoch).is_none()) {
+                    return None;
+                }
+                match replayed {
                     Replayed::Series(series) => {
                         let labels = Labels::from_packed(&self.labels)?;
                         self.state.index.insert(series, labels, head.block);
