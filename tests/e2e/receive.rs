@@ -2,6 +2,7 @@
 //! encoder to the running agent, and a real Prometheus that writes what it scrapes.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use prost::Message;
 use serde_json::Value as Json;
@@ -165,9 +166,14 @@ impl Request {
     }
 }
 
+/// Returns the time, later by a millisecond at least than the last answer: two samples of one series at one time are
+/// refused.
 fn now_ms() -> i64 {
+    static LAST: AtomicI64 = AtomicI64::new(0);
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
-    since.as_millis() as i64
+    let now = since.as_millis() as i64;
+    let next = |last: i64| now.max(last + 1);
+    LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last))).map_or(now, next)
 }
 
 fn send(agent: &Agent, request: &Request) -> Answer {

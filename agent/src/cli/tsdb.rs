@@ -103,6 +103,8 @@ impl Asked {
         let loaded = believed::load(self.config_file.as_deref());
         let config = loaded.config.ok_or_else(|| Failure::Fault(super::check::listed(&loaded.errors)))?;
         let mut storage = config.storage;
+        // What is asked for is taken, however old; only the file's size bounds it.
+        (storage.out_of_order_ms, storage.retention_ms, storage.series_max) = (u64::MAX, None, usize::MAX);
         if let Some(bytes) = self.storage_size {
             storage.size_bytes = bytes;
         }
