@@ -196,6 +196,23 @@ fn a_client_that_left_stops_its_query() {
 }
 
 #[test]
+fn collectors_are_asked_for_or_excluded_but_not_both() {
+    let web = web(FakeHouse::default());
+    let select = |target: &str| web.selection(&request("GET", target));
+    assert!(select("/metrics").expect("good").is_none());
+    assert!(select("/metrics?collect=cpu").expect("good").is_none());
+    let selection = select("/metrics?collect%5B%5D=cpu&collect[]=stat").expect("good").expect("some");
+    assert!(selection.wants("cpu") && selection.wants("stat") && !selection.wants("time"));
+    let selection = select("/metrics?exclude[]=cpu").expect("good").expect("some");
+    assert!(!selection.wants("cpu") && selection.wants("time"));
+    let refusal = select("/metrics?collect[]=cpu&exclude[]=stat").expect_err("both");
+    assert_eq!(
+        (refusal.status, text(&refusal).as_str()),
+        (400, "Combined collect and exclude queries are not allowed.")
+    );
+}
+
+#[test]
 fn paths_and_methods_that_are_not_served() {
     for path in
         ["/nothing", "/api/v1/", "/api/v1/query/", "//", "/../etc/passwd", "/%2e%2e/", "", "/metricsx", "/\u{fffd}"]
