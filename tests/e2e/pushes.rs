@@ -17,7 +17,6 @@ use crate::held::{LONG, QUICK};
 const OTHERWISE: &[(&str, usize, &str)] = &[
     ("admin_disabled", 3, "health says who is healthy"),
     ("admin_disabled", 4, "readiness says who is ready"),
-    ("admin_disabled", 7, "HEAD /metrics is answered, as node_exporter does"),
     ("empty_instance_base64_clash", 2, "a refused push blocks nobody"),
     ("empty_instance_clash", 3, "a refused push blocks nobody"),
     ("empty_instance_clash", 4, "a refused push blocks nobody"),

@@ -100,7 +100,7 @@ impl RawStorage {
                 kept.known_but_unserved(&["size", "percentage"], "storage.size says how much room there is", warnings);
                 kept.finish(errors);
             }
-            tsdb.known_but_unserved(&["stale_series_compaction_threshold"], "", warnings);
+            tsdb.known_but_unserved(&["stale_series_compaction_threshold", "chunk_encoding"], "", warnings);
             tsdb.finish(errors);
         }
         let raw = RawStorage {

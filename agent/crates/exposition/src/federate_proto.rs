@@ -205,12 +205,11 @@ mod tests {
 
     #[test]
     fn a_float_has_the_bytes_that_the_peer_sends() {
-        let mut expected = b"\x37\x0a\x02up\x18\x03\x22\x2f\x0a\x08\x0a\x03job\x12\x01x".to_vec();
+        let mut expected = b"\x32\x0a\x02up\x18\x03\x22\x2a\x0a\x08\x0a\x03job\x12\x01x".to_vec();
         expected
-            .extend(b"\x0a\x0c\x0a\x08instance\x12\x00\x2a\x09\x09\0\0\0\0\0\0\xf0\x3f\x30\xb4\xd2\x85\xeb\x9f\x34");
+            .extend(b"\x0a\x0c\x0a\x08instance\x12\x00\x2a\x09\x09\0\0\0\0\0\0\xf0\x3f\x30\xb4\xd6\xc3\xe9\x9f\x34");
         let found = bytes(Value::Float(1.0), MetricKind::Unknown);
-        assert_eq!(found.len(), expected[0] as usize + 1);
-        assert_eq!(found[..38], expected[..38], "{found:02x?}");
+        assert_eq!(found, expected, "{found:02x?}");
         assert_eq!(bytes(Value::Float(1.0), MetricKind::Counter)[6], 0);
         assert_eq!(bytes(Value::Float(1.0), MetricKind::Gauge)[6], 1);
     }
