@@ -66,7 +66,7 @@ fn many(lives: u64, live: &(dyn Fn(u64) -> Result<Counts, String> + Sync)) -> Co
 #[test]
 fn a_hundred_thousand_cuts_leave_a_prefix() {
     let begun = Instant::now();
-    let mut counts = many(50, &|seed| {
+    let mut counts = many(54, &|seed| {
         let pace = if seed % 2 == 0 { Pace::Prompt } else { Pace::OneByOne };
         let mut life = Life::new(Plan::new(seed, options(), pace, &Fate::ALL))?;
         life.live(300, 20 + seed % 30)?;
@@ -82,7 +82,7 @@ fn a_hundred_thousand_cuts_leave_a_prefix() {
         life.live_and_lose_power(12)?;
         Ok(life.counts)
     }));
-    counts.take(many(8, &|seed| {
+    counts.take(many(10, &|seed| {
         let mut life = Life::new(Plan::new(seed, options(), Pace::Prompt, &Fate::ALL))?;
         let sizes =
             [512 << 10, 300 << 10, 1 << 20, 256 << 10, 5 << 20, 340 << 10].map(|bytes: u64| bytes + seed % 3 * 4096);
