@@ -13,7 +13,7 @@ use crate::believed;
 use crate::config::{Config, HttpClient};
 use crate::io::scrape::{Headers, Reach, Shown};
 use crate::os::clock::monotonic_ns;
-use crate::web::targets::{Dropped, Health, Target, Targets};
+use crate::web::targets::{Dropped, Target, Targets};
 
 /// Sources of targets count from here: above every rule group.
 const SOURCE_FIRST: u32 = 1_000_000;
@@ -88,11 +88,7 @@ fn target_shown(status: TargetStatus) -> Target {
         last_error: status.last.error,
         last_scrape: status.last.at,
         last_seconds: status.last.seconds,
-        health: match status.last.health {
-            targets::Health::Unknown => Health::Unknown,
-            targets::Health::Up => Health::Up,
-            targets::Health::Down => Health::Down,
-        },
+        health: status.last.health,
         interval_ms: status.interval_ms,
         timeout_ms: status.timeout_ms,
     }

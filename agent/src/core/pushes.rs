@@ -12,6 +12,8 @@ use model::{Batch, MetricKind, Mono, Now, UnixMs};
 use push::{Grouping, Groups, Mode, Refused};
 use tsdb::Store;
 
+use crate::os::paths::fnv1a;
+
 /// How often one group is saved at most, in milliseconds: the peer's `--persistence.interval`.
 const SAVE_MS: u64 = 300_000;
 /// What the names of the cells begin with.
@@ -174,8 +176,5 @@ fn known(store: &Store, name: &str) -> Option<MetricKind> {
 
 /// Names a group's cell: its path may be long, and what a cell is called is kept in memory.
 fn cell_name(grouping: &Grouping) -> String {
-    // FNV-1a, 64 bits.
-    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
-    let hash = grouping.path().bytes().fold(0xcbf2_9ce4_8422_2325, step);
-    format!("{CELL_PREFIX}{hash:016x}")
+    format!("{CELL_PREFIX}{:016x}", fnv1a(grouping.path().as_bytes()))
 }

@@ -10,7 +10,7 @@ use std::io::Read;
 use model::{Batch, MetricKind, UnixMs};
 use push::{Family, Group, Grouping, Groups, Metric, Mode, Point, Route};
 
-use super::{Answer, Request, Web, access, json};
+use super::{Answer, Request, Web, access, json, receive};
 use crate::core::pushes::{Ask, Told};
 
 /// The largest body of a push, packed and unpacked, in bytes.
@@ -91,15 +91,7 @@ fn unpacked(request: &Request) -> Result<Vec<u8>, String> {
                 _ => format!("gzip: {error}"),
             })?;
         }
-        "snappy" => {
-            let claimed = snap::raw::decompress_len(&request.body).map_err(|_| "snappy: corrupt input")?;
-            if claimed <= PUSH_BYTES_MAX {
-                let unpacked = snap::raw::Decoder::new().decompress_vec(&request.body);
-                out = unpacked.map_err(|_| "snappy: corrupt input")?;
-            } else {
-                return Err(format!("a push unpacks to at most {PUSH_BYTES_MAX} bytes"));
-            }
-        }
+        "snappy" => return receive::unpacked(&request.body, "push", PUSH_BYTES_MAX),
         // As the peer, which takes what it does not know for plain.
         _ => out.extend_from_slice(&request.body),
     }

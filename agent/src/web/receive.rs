@@ -35,7 +35,9 @@ pub fn answer(web: &Web, request: &Request) -> Answer {
             format!("{found} encoding (compression) is not accepted by this server; only snappy is acceptable\n"),
         );
     }
-    match unpacked(&request.body).and_then(|body| read_write_request(&body, version, WriteLimits::default())) {
+    match unpacked(&request.body, "request", UNPACKED_BYTES_MAX)
+        .and_then(|body| read_write_request(&body, version, WriteLimits::default()))
+    {
         Ok(written) => store(web, version, written),
         Err(reason) => Answer::text(400, format!("{reason}\n")),
     }
@@ -60,10 +62,11 @@ fn version(content_type: &str) -> Result<WriteVersion, String> {
     }
 }
 
-fn unpacked(packed: &[u8]) -> Result<Vec<u8>, String> {
+/// Undoes snappy, if what it claims to unpack to is within the bound; `what` is packed.
+pub(super) fn unpacked(packed: &[u8], what: &str, bytes_max: usize) -> Result<Vec<u8>, String> {
     let bytes = snap::raw::decompress_len(packed).map_err(|_| "snappy: corrupt input")?;
-    if bytes > UNPACKED_BYTES_MAX {
-        return Err(format!("a request unpacks to at most {UNPACKED_BYTES_MAX} bytes"));
+    if bytes > bytes_max {
+        return Err(format!("a {what} unpacks to at most {bytes_max} bytes"));
     }
     snap::raw::Decoder::new().decompress_vec(packed).map_err(|_| "snappy: corrupt input".to_owned())
 }

@@ -4,29 +4,7 @@
 //! here knows how a target was found or asked.
 
 use model::{Labels, UnixMs};
-
-/// How a target's last scrape went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Health {
-    /// There was none yet.
-    #[default]
-    Unknown,
-    /// It answered.
-    Up,
-    /// It did not.
-    Down,
-}
-
-impl Health {
-    /// Returns the peer's word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Health::Unknown => "unknown",
-            Health::Up => "up",
-            Health::Down => "down",
-        }
-    }
-}
+pub use targets::Health;
 
 /// A target that is scraped.
 #[derive(Debug, Clone, Default)]

@@ -7,42 +7,17 @@
 //!
 //! `python3 unpack.py default-5s.delta.gz | cargo run --release -p narthex-tsdb --example cost`
 
+#[path = "../tests/board/memory.rs"]
+mod memory;
+
 use std::io::{self, Read};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use model::{Batch, Disk, Labels, MetricKind, Mono, Now, ReadAt, SourceId, UnixMs, Value};
+use model::{Batch, Disk, Labels, MetricKind, Mono, Now, SourceId, UnixMs, Value};
 use tsdb::{DiskOp, OpDone, Options, Store};
 
-#[derive(Clone, Default)]
-struct Memory(Arc<Mutex<Vec<u8>>>);
-
-impl Disk for Memory {
-    fn len(&mut self) -> io::Result<u64> {
-        Ok(self.0.lock().expect("not poisoned").len() as u64)
-    }
-    fn read(&mut self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
-        self.read_at(offset, buf)
-    }
-    fn write(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.0.lock().expect("not poisoned")[offset as usize..][..bytes.len()].copy_from_slice(bytes);
-        Ok(())
-    }
-    fn set_len(&mut self, bytes: u64) -> io::Result<()> {
-        self.0.lock().expect("not poisoned").resize(bytes as usize, 0);
-        Ok(())
-    }
-    fn sync(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl ReadAt for Memory {
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
-        buf.copy_from_slice(&self.0.lock().expect("not poisoned")[offset as usize..][..buf.len()]);
-        Ok(())
-    }
-}
+use memory::Memory;
 
 /// Splits `name{a="b",c="d"} value` at what is not within quotes.
 fn series(line: &str) -> Option<(Labels, f64)> {

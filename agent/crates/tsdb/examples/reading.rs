@@ -6,44 +6,18 @@
 //!
 //! `cargo run --release -p narthex-tsdb --example reading`
 
-use std::io;
-use std::sync::{Arc, Mutex};
+#[path = "../tests/board/memory.rs"]
+mod memory;
+
+use std::sync::Arc;
 use std::time::Instant;
 
-use model::{Batch, Disk, Labels, Matcher, MetricKind, Mono, Now, Querier, ReadAt, SourceId, TimeRange, UnixMs, Value};
+use model::{Batch, Disk, Labels, Matcher, MetricKind, Mono, Now, Querier, SourceId, TimeRange, UnixMs, Value};
 use tsdb::{DiskOp, OpDone, Options, Reader, Store};
 
+use memory::Memory;
+
 const START: i64 = 1_800_000_000_000;
-
-#[derive(Clone, Default)]
-struct Memory(Arc<Mutex<Vec<u8>>>);
-
-impl Disk for Memory {
-    fn len(&mut self) -> io::Result<u64> {
-        Ok(self.0.lock().expect("not poisoned").len() as u64)
-    }
-    fn read(&mut self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
-        self.read_at(offset, buf)
-    }
-    fn write(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.0.lock().expect("not poisoned")[offset as usize..][..bytes.len()].copy_from_slice(bytes);
-        Ok(())
-    }
-    fn set_len(&mut self, bytes: u64) -> io::Result<()> {
-        self.0.lock().expect("not poisoned").resize(bytes as usize, 0);
-        Ok(())
-    }
-    fn sync(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl ReadAt for Memory {
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
-        buf.copy_from_slice(&self.0.lock().expect("not poisoned")[offset as usize..][..buf.len()]);
-        Ok(())
-    }
-}
 
 fn now(mono: u64) -> Now {
     Now { mono: Mono(mono), wall: UnixMs(START + mono as i64), wall_trusted: true }

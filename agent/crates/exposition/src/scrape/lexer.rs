@@ -242,6 +242,29 @@ impl<'a> Lexer<'a> {
         }
     }
 
+    /// Reads the name after `# HELP` and its like, which both formats write alike.
+    #[inline]
+    fn meta_name(&mut self, byte: u8) -> Token {
+        match byte {
+            b'"' => self.quoted(b"", State::MetaText, Token::Quoted),
+            _ if Self::is_name_start(byte) => self.name(State::MetaText),
+            _ => Token::Invalid,
+        }
+    }
+
+    /// Reads what stands within braces, which both formats write alike.
+    #[inline]
+    fn in_labels(&mut self, byte: u8) -> Token {
+        match byte {
+            b'"' => self.quoted(b"", State::Labels, Token::Quoted),
+            b'}' => self.step(State::Value, Token::BraceClose),
+            b'=' => self.step(State::LabelValue, Token::Equal),
+            b',' => self.step(State::Labels, Token::Comma),
+            _ if Self::is_letter(byte) => self.label_name(),
+            _ => Token::Invalid,
+        }
+    }
+
     fn next_prometheus(&mut self) -> Token {
         if self.state != State::MetaText {
             self.skip_blanks();
@@ -257,20 +280,9 @@ impl<'a> Lexer<'a> {
                 _ if Self::is_name_start(byte) => self.name(State::Value),
                 _ => Token::Invalid,
             },
-            State::MetaName => match byte {
-                b'"' => self.quoted(b"", State::MetaText, Token::Quoted),
-                _ if Self::is_name_start(byte) => self.name(State::MetaText),
-                _ => Token::Invalid,
-            },
+            State::MetaName => self.meta_name(byte),
             State::MetaText => self.prometheus_text(),
-            State::Labels => match byte {
-                b'"' => self.quoted(b"", State::Labels, Token::Quoted),
-                b'}' => self.step(State::Value, Token::BraceClose),
-                b'=' => self.step(State::LabelValue, Token::Equal),
-                b',' => self.step(State::Labels, Token::Comma),
-                _ if Self::is_letter(byte) => self.label_name(),
-                _ => Token::Invalid,
-            },
+            State::Labels => self.in_labels(byte),
             State::LabelValue => match byte {
                 b'"' => self.quoted(b"", State::Labels, Token::LabelValue),
                 _ => Token::Invalid,
@@ -338,20 +350,9 @@ impl<'a> Lexer<'a> {
                 _ => Token::Invalid,
             },
             State::Comment => self.open_word(),
-            State::MetaName => match byte {
-                b'"' => self.quoted(b"", State::MetaText, Token::Quoted),
-                _ if Self::is_name_start(byte) => self.name(State::MetaText),
-                _ => Token::Invalid,
-            },
+            State::MetaName => self.meta_name(byte),
             State::MetaText => self.open_text(byte),
-            State::Labels => match byte {
-                b'"' => self.quoted(b"", State::Labels, Token::Quoted),
-                b'}' => self.step(State::Value, Token::BraceClose),
-                b'=' => self.step(State::LabelValue, Token::Equal),
-                b',' => self.step(State::Labels, Token::Comma),
-                _ if Self::is_letter(byte) => self.label_name(),
-                _ => Token::Invalid,
-            },
+            State::Labels => self.in_labels(byte),
             State::LabelValue => match byte {
                 b'"' => self.quoted(b"\n", State::Labels, Token::LabelValue),
                 _ => Token::Invalid,

@@ -3,48 +3,16 @@
 //! Each test file uses what it needs of it. A disk that loses power is in the project's own tests.
 #![allow(dead_code)]
 
-use std::io;
-use std::sync::{Arc, Mutex};
+mod memory;
+
+use std::sync::Arc;
 
 use model::{
-    Batch, Disk, Labels, Matcher, MetricKind, Mono, Now, Outbox, Querier, ReadAt, RowId, SourceId, Tail, TimeRange,
-    UnixMs,
+    Batch, Disk, Labels, Matcher, MetricKind, Mono, Now, Outbox, Querier, RowId, SourceId, Tail, TimeRange, UnixMs,
 };
 use tsdb::{DiskOp, OpDone, Options, Reader, Recovery, Store};
 
-/// The medium; clones are the same.
-#[derive(Clone, Default)]
-pub struct Memory(pub Arc<Mutex<Vec<u8>>>);
-
-impl Disk for Memory {
-    fn len(&mut self) -> io::Result<u64> {
-        Ok(self.0.lock().expect("not poisoned").len() as u64)
-    }
-    fn read(&mut self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
-        self.read_at(offset, buf)
-    }
-    fn write(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let at = offset as usize;
-        self.0.lock().expect("not poisoned")[at..at + bytes.len()].copy_from_slice(bytes);
-        Ok(())
-    }
-    fn set_len(&mut self, bytes: u64) -> io::Result<()> {
-        self.0.lock().expect("not poisoned").resize(bytes as usize, 0);
-        Ok(())
-    }
-    fn sync(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl ReadAt for Memory {
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
-        let bytes = self.0.lock().expect("not poisoned");
-        let at = offset as usize;
-        buf.copy_from_slice(bytes.get(at..at + buf.len()).ok_or(io::ErrorKind::UnexpectedEof)?);
-        Ok(())
-    }
-}
+pub use memory::Memory;
 
 /// The wall time at elapsed time 0.
 pub const START: i64 = 1_800_000_000_000;
