@@ -1,8 +1,9 @@
 //! From a batch to rows: which series each row is, remembered by the batch's shape, and what is refused.
 //!
-//! A batch of the same shape as the source's last one needs no lookup: its columns are known. Otherwise each row's
-//! label set, with the source's own labels laid over it, is looked up; series the source no longer has get a
-//! staleness marker. A row is refused, and counted by reason, when the index is full, its time cannot be
+//! A batch of the same shape as the source's last one needs no lookup: its columns are known. Of any other batch of the
+//! same block the rows that come in the order of the last one are known again, so that a series which comes or goes
+//! costs little. Any other row's label set, with the source's own labels laid over it, is looked up; series the source
+//! no longer has get a staleness marker. A row is refused, and counted by reason, when the index is full, its time cannot be
 //! represented, its histogram is too large, its labels are no label set, or another row of the batch is the same
 //! series. Refused rows have no id.
 
@@ -16,62 +17,15 @@ use crate::head::shape::Shape;
 use crate::head::{Head, Input, InputValue};
 use crate::histogram;
 use crate::order::{Order, Verdict};
+use crate::refused::{Reason, Refused};
 use crate::series::Index;
+
+/// How many rows of the last batch are passed by to find one again: so many series may go at one place.
+const GONE_TOGETHER_MAX: usize = 64;
+const NONE: u32 = u32::MAX;
 
 /// The last time that is stored: 2262-04-11, where nanoseconds end.
 pub(crate) const TIME_MAX: i64 = 9_223_372_036_854;
-
-/// How many rows were refused, by reason.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Refused {
-    /// The index has `series_max` series.
-    pub series_max: u64,
-    /// Before 1970 or after 2262.
-    pub time: u64,
-    /// A histogram with too many buckets.
-    pub histogram: u64,
-    /// Not a label set.
-    pub labels: u64,
-    /// The same series twice in one batch.
-    pub repeated: u64,
-    /// More rows in one batch than a block of this file can hold.
-    pub block_full: u64,
-    /// New series for which the memory is lacking.
-    pub memory: u64,
-    /// Older than the newest sample of the series, and there is no window for late ones.
-    pub out_of_order: u64,
-    /// Older than the window for late samples.
-    pub too_old: u64,
-    /// The time of the series' newest sample, with another value.
-    pub duplicate: u64,
-}
-
-impl Refused {
-    /// Returns how many there are for any reason.
-    pub fn total(&self) -> u64 {
-        let order = self.out_of_order + self.too_old + self.duplicate;
-        self.new_series() + self.time + self.histogram + self.labels + self.repeated + self.block_full + order
-    }
-
-    /// Returns how many are of series for which there is no room.
-    pub fn new_series(&self) -> u64 {
-        self.series_max + self.memory
-    }
-
-    /// Adds what another append refused.
-    pub fn add(&mut self, other: &Refused) {
-        self.series_max += other.series_max;
-        self.time += other.time;
-        self.histogram += other.histogram;
-        self.labels += other.labels;
-        self.repeated += other.repeated;
-        self.block_full += other.block_full;
-        self.memory += other.memory;
-        self.out_of_order += other.out_of_order;
-        self.too_old += other.too_old;
-        self.duplicate += other.duplicate;
-    }
-}
 
 /// What became of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,19 +65,34 @@ fn form(row: &Row) -> Form {
 /// Returns the most bytes that a row can add to a block: little where its series has a column there.
 fn added_bytes(packed: &[u8], row: &Row, (id, own_times): (u32, bool), index: &Index, head: &Head) -> usize {
     let there = index.find(packed).is_some_and(|series| head.has_column(id, series, own_times));
-    value_bytes(row) + if there { 8 } else { packed.len() + 48 }
+    value_bytes(row) + if there { KNOWN_BYTES_MAX } else { packed.len() + 48 }
 }
+
+/// The most bytes that a row of a series which has a column there adds beside its value.
+const KNOWN_BYTES_MAX: usize = 8;
 
 /// Returns the most bytes that a row's value can add to its columns.
 fn value_bytes(row: &Row) -> usize {
-    match row.value {
+    match &row.value {
         Value::Float(_) => 32,
-        Value::Histogram(_) => histogram::BYTES_MAX,
+        Value::Histogram(found) => histogram::bytes_max(found),
     }
 }
 
 /// The most bytes a staleness marker adds to its column: a token, and its time where it has its own.
 pub(crate) const STALE_BYTES_MAX: usize = 24;
+
+/// A batch on its way in.
+#[derive(Clone, Copy)]
+pub(crate) struct Offered<'a> {
+    /// The source's number.
+    pub id: u32,
+    pub batch: &'a Batch,
+    /// The source's own labels.
+    pub extra: &'a Labels,
+    /// Stands for the batch's shape.
+    pub print: u128,
+}
 
 /// What is remembered of a source between two batches.
 #[derive(Default)]
@@ -131,18 +100,42 @@ pub(crate) struct SourceCache {
     /// Of the last batch's shape; `None` before the first.
     print: Option<u128>,
     extra: Labels,
-    forms: Vec<Form>,
-    accepted: Vec<bool>,
-    /// The series of each row, where there is one.
-    numbers: Vec<u32>,
+    /// The last batch's rows.
+    rows: Vec<Known>,
     refused: Refused,
     /// The block for which the places below are right.
     block: u64,
     pub source: u32,
     pub shape: u32,
-    /// The series of the last batch: (number, has its own times), ascending.
-    series: Vec<(u32, bool)>,
+    /// The series of the last batch.
+    series: Vec<Had>,
     pub columns: usize,
+    /// What stands for the labels of the rows at hand, and their places, as far as they are known; kept for its memory.
+    at_hand: Vec<(u64, u32)>,
+    /// For which block these were found; 0: they were not.
+    found_for: u64,
+    /// The columns of the rows at hand; kept for its memory.
+    taken: Vec<u32>,
+    seen: Seen,
+}
+
+/// A row of the last batch.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    /// Stands for its labels.
+    print: u64,
+    /// Its column; `NONE` where it was refused.
+    place: u32,
+    form: Form,
+}
+
+/// A series of the last batch.
+#[derive(Debug, Clone, Copy)]
+struct Had {
+    series: u32,
+    own_times: bool,
+    /// Its column in the last batch's block; `NONE` where it has none.
+    place: u32,
 }
 
 /// What resolving a shape found.
@@ -153,141 +146,130 @@ pub(crate) struct Resolved {
 
 impl SourceCache {
     /// Returns whether this batch has the shape of the last one, in the same block.
-    pub fn knows(&self, batch: &Batch, extra: &Labels, block: u64) -> bool {
+    pub fn knows(&self, Offered { batch, extra, print, .. }: Offered<'_>, block: u64) -> bool {
         self.block == block
-            && self.forms.len() == batch.rows().len()
+            && self.rows.len() == batch.rows().len()
             && self.extra == *extra
-            && batch.rows().iter().zip(&self.forms).all(|(row, known)| form(row) == *known)
-            && self.print == Some(fingerprint(batch.shape()))
+            && batch.rows().iter().zip(&self.rows).all(|(row, known)| form(row) == known.form)
+            && self.print == Some(print)
     }
 
     /// Returns whether all rows of a known batch that bring their own times are to be taken, as the last ones were.
-    pub fn in_order(&self, batch: &Batch, order: &Order) -> bool {
-        let known = self.numbers.iter().zip(&self.accepted);
-        batch.rows().iter().zip(known).all(|(row, (series, accepted))| match row.at {
-            Some(at) => *accepted && order.judge(*series, at.0, &row.value) == Verdict::Taken,
+    pub fn in_order(&self, batch: &Batch, head: &Head, order: &Order) -> bool {
+        batch.rows().iter().zip(&self.rows).all(|(row, known)| match row.at {
+            Some(at) => {
+                known.place != NONE && order.judge(head.series_of(known.place), at.0, &row.value) == Verdict::Taken
+            }
             None => true,
         })
     }
 
     /// Notes the times that the rows which were taken bring.
-    pub fn note_times(&self, batch: &Batch, order: &mut Order) {
-        for ((row, series), accepted) in batch.rows().iter().zip(&self.numbers).zip(&self.accepted) {
-            if let Some(at) = row.at.filter(|_| *accepted) {
-                order.note(*series, at.0, &row.value);
+    pub fn note_times(&self, batch: &Batch, head: &Head, order: &mut Order) {
+        for (row, known) in batch.rows().iter().zip(&self.rows) {
+            if let Some(at) = row.at.filter(|_| known.place != NONE) {
+                order.note(head.series_of(known.place), at.0, &row.value);
             }
         }
     }
 
     /// Returns the most bytes that a batch can add to the open block.
-    pub fn bytes_max(
-        &self,
-        (id, batch, extra): (u32, &Batch, &Labels),
-        index: &Index,
-        head: &Head,
-        order: &Order,
-    ) -> usize {
-        if self.knows(batch, extra, head.block) && self.in_order(batch, order) {
+    pub fn bytes_max(&mut self, offered: Offered<'_>, index: &Index, head: &Head, order: &Order) -> usize {
+        let Offered { id, batch, extra, .. } = offered;
+        self.found_for = 0;
+        if self.knows(offered, head.block) && self.in_order(batch, head, order) {
             return batch.rows().iter().map(value_bytes).sum();
         }
+        self.find_places(batch, extra, head.block);
         let mut merged = Vec::new();
-        let rows = batch.rows().iter().map(|row| {
+        let rows = batch.rows().iter().zip(&self.at_hand).map(|(row, (_, place))| {
+            if *place != NONE {
+                return value_bytes(row) + KNOWN_BYTES_MAX;
+            }
             lay_over(batch.packed(row), extra, &mut merged);
             added_bytes(&merged, row, (id, row.at.is_some()), index, head)
         });
         rows.sum::<usize>() + self.columns * STALE_BYTES_MAX
     }
 
+    /// Finds the columns of the rows that were in the last batch too and come in the same order.
+    fn find_places(&mut self, batch: &Batch, extra: &Labels, block: u64) {
+        self.found_for = block;
+        self.at_hand.clear();
+        let is_comparable = self.block == block && self.extra == *extra;
+        let mut next = if is_comparable { 0 } else { self.rows.len() };
+        for row in batch.rows() {
+            let (print, form) = (fingerprint(batch.packed(row)) as u64, form(row));
+            let near = self.rows.iter().enumerate().skip(next).take(GONE_TOGETHER_MAX);
+            let mut same = near.filter(|(_, known)| known.print == print && known.form == form && known.place != NONE);
+            let place = same.next().map_or(NONE, |(at, known)| {
+                next = at + 1;
+                known.place
+            });
+            self.at_hand.push((print, place));
+        }
+    }
+
     pub fn refused(&self) -> Refused {
         self.refused
     }
 
-    /// Looks every row up, and makes series, columns and the shape that are new.
+    /// Finds every row's column, and makes series, columns and the shape that are new.
     pub fn resolve(
         &mut self,
-        (id, batch, extra): (u32, &Batch, &Labels),
+        Offered { id, batch, extra, print }: Offered<'_>,
         index: &mut Index,
         head: &mut Head,
         order: &Order,
-        mut room: usize,
+        room: usize,
         out: &mut Vec<u8>,
     ) -> Resolved {
+        if self.found_for != head.block {
+            self.find_places(batch, extra, head.block);
+        }
         let source = head.source(id, out);
-        let mut found = Resolved { new_series: 0, vanished: Vec::new() };
-        let (mut columns, mut seen, mut merged) = (Vec::new(), HashSet::new(), Vec::new());
-        // What is there already is neither refused nor stored again.
-        let mut same = 0;
+        let mut had = std::mem::take(&mut self.series);
+        let seen = std::mem::take(&mut self.seen);
+        let mut lookup =
+            Lookup { id, source, extra, index, head, order, room, seen, new_series: 0, merged: Vec::new() };
+        lookup.seen.clear();
         self.refused = Refused::default();
-        self.forms.clear();
-        self.accepted.clear();
-        self.numbers.clear();
-        for row in batch.rows() {
+        self.rows.clear();
+        self.taken.clear();
+        for (row, (print, known)) in batch.rows().iter().zip(&self.at_hand) {
             let form = form(row);
-            self.forms.push(form);
-            let own_times = form == Form::OwnTime;
-            let series = match form {
-                Form::BadTime => Err(&mut self.refused.time),
-                Form::BadHistogram => Err(&mut self.refused.histogram),
-                _ => {
-                    lay_over(batch.packed(row), extra, &mut merged);
-                    let bytes = added_bytes(&merged, row, (id, own_times), index, head);
-                    let (fits, left) = (bytes <= room, room.saturating_sub(bytes));
-                    room = if fits { left } else { room };
-                    let at = row.at.map(|at| at.0).filter(|_| own_times);
-                    let is_late = at.is_some_and(|at| order.is_too_old(at)) && index.find(&merged).is_none();
-                    let series = if is_late {
-                        Err(Missing::TooOld)
-                    } else if fits {
-                        look_up(&merged, index, head.block, &mut found.new_series)
-                    } else {
-                        Err(Missing::Room)
-                    };
-                    let refused = &mut self.refused;
-                    match series {
-                        Ok(series) if !seen.insert((series, own_times)) => Err(&mut refused.repeated),
-                        Ok(series) => match at.map_or(Verdict::Taken, |at| order.judge(series, at, &row.value)) {
-                            Verdict::Taken => Ok(series),
-                            Verdict::Same => Err(&mut same),
-                            Verdict::Duplicate => Err(&mut refused.duplicate),
-                            Verdict::OutOfOrder => Err(&mut refused.out_of_order),
-                            Verdict::TooOld => Err(&mut refused.too_old),
-                        },
-                        Err(Missing::TooOld) => Err(&mut refused.too_old),
-                        Err(Missing::Room) => Err(&mut refused.block_full),
-                        Err(Missing::Series) => Err(&mut refused.series_max),
-                        Err(Missing::Memory) => Err(&mut refused.memory),
-                        Err(Missing::Labels) => Err(&mut refused.labels),
-                    }
-                }
-            };
-            self.accepted.push(series.is_ok());
-            self.numbers.push(*series.as_ref().unwrap_or(&u32::MAX));
-            match series {
-                Ok(series) => {
-                    head.series(series, &merged, out);
-                    columns.push(head.column(source, series, own_times, out));
-                }
-                Err(reason) => *reason += 1,
+            let place = lookup.place((batch.packed(row), row, form), *known, out);
+            self.rows.push(Known { print: *print, place: place.unwrap_or(NONE), form });
+            match place {
+                Ok(place) => self.taken.push(place),
+                Err(reason) => self.refused.note(reason),
             }
         }
+        let Lookup { new_series, mut seen, head, .. } = lookup;
+        let is_same_block = self.block == head.block;
         // Those with times of their own may be left alone, now and when the source ends.
-        self.series.retain(|(_, own_times)| !(*own_times && batch.own_times_stay()));
-        found.vanished.extend(self.series.iter().filter(|known| !seen.contains(known)));
-        self.series.clear();
-        self.series.extend(seen.into_iter().filter(|(_, own_times)| !(*own_times && batch.own_times_stay())));
-        self.series.sort_unstable();
-        self.print = Some(fingerprint(batch.shape()));
-        self.extra = extra.clone();
-        (self.block, self.source, self.columns) = (head.block, source, columns.len());
-        if !columns.is_empty() {
-            self.shape = head.shape(source, Shape::of(&columns), out);
+        let is_left = |had: &Had| had.own_times && batch.own_times_stay();
+        had.retain(|had| {
+            let place = if is_same_block { had.place } else { head.place_of(source, had.series, had.own_times) };
+            !is_left(had) && !seen.contains(place, had.series, had.own_times)
+        });
+        let vanished = had.iter().map(|had| (had.series, had.own_times)).collect();
+        had.clear();
+        had.extend(seen.all.iter().filter(|had| !is_left(had)));
+        seen.clear();
+        (self.series, self.seen) = (had, seen);
+        self.print = Some(print);
+        self.extra.clone_from(extra);
+        (self.block, self.source, self.columns) = (head.block, source, self.taken.len());
+        if !self.taken.is_empty() {
+            self.shape = head.shape(source, Shape::of(&self.taken), out);
         }
-        found
+        Resolved { new_series, vanished }
     }
 
     /// Returns the accepted rows as the head takes them.
     pub fn inputs<'a>(&'a self, batch: &'a Batch) -> impl Iterator<Item = Input<'a>> {
-        let accepted = batch.rows().iter().zip(&self.accepted).filter(|(_, accepted)| **accepted);
+        let accepted = batch.rows().iter().zip(&self.rows).filter(|(_, known)| known.place != NONE);
         accepted.map(|(row, _)| Input {
             value: match &row.value {
                 Value::Float(value) => InputValue::Float(*value),
@@ -306,35 +288,147 @@ impl SourceCache {
     /// Takes all series, for a source that ends.
     pub fn take_series(&mut self) -> Vec<(u32, bool)> {
         self.block = 0;
-        std::mem::take(&mut self.series)
+        std::mem::take(&mut self.series).iter().map(|had| (had.series, had.own_times)).collect()
     }
 }
 
-/// Why a row has no series.
-enum Missing {
-    /// The block has no room for it.
-    Room,
-    /// The index is full.
-    Series,
-    /// There is no memory for another one.
-    Memory,
-    /// Its sample is older than any that is taken.
-    TooOld,
-    /// These are no labels.
-    Labels,
+/// Which series a batch has a row for.
+#[derive(Default)]
+struct Seen {
+    /// By column.
+    columns: Vec<bool>,
+    /// Those that have no column, because they were refused.
+    others: HashSet<(u32, bool)>,
+    all: Vec<Had>,
+}
+
+impl Seen {
+    fn clear(&mut self) {
+        self.columns.clear();
+        self.others.clear();
+        self.all.clear();
+    }
+
+    /// Adds a series; returns whether it was not there.
+    fn insert(&mut self, had: Had) -> bool {
+        let is_new = match had.place {
+            NONE => self.others.insert((had.series, had.own_times)),
+            place => self.mark(place),
+        };
+        if is_new {
+            self.all.push(had);
+        }
+        is_new
+    }
+
+    /// Notes a column; returns whether that is new.
+    fn mark(&mut self, place: u32) -> bool {
+        let place = place as usize;
+        if place >= self.columns.len() {
+            self.columns.resize(place + 1, false);
+        }
+        !std::mem::replace(&mut self.columns[place], true)
+    }
+
+    /// Says which column a series has that was added without one.
+    fn settle(&mut self, place: u32) {
+        self.mark(place);
+        if let Some(had) = self.all.last_mut() {
+            self.others.remove(&(had.series, had.own_times));
+            had.place = place;
+        }
+    }
+
+    fn contains(&self, place: u32, series: u32, own_times: bool) -> bool {
+        self.columns.get(place as usize) == Some(&true)
+            || (!self.others.is_empty() && self.others.contains(&(series, own_times)))
+    }
+}
+
+/// What finding rows' columns needs.
+struct Lookup<'a> {
+    id: u32,
+    source: u32,
+    extra: &'a Labels,
+    index: &'a mut Index,
+    head: &'a mut Head,
+    order: &'a Order,
+    /// How many bytes the block has left.
+    room: usize,
+    seen: Seen,
+    new_series: u64,
+    merged: Vec<u8>,
+}
+
+impl Lookup<'_> {
+    /// Returns the column of a row, made when it is new.
+    fn place(
+        &mut self,
+        (packed, row, form): (&[u8], &Row, Form),
+        known: u32,
+        out: &mut Vec<u8>,
+    ) -> Result<u32, Reason> {
+        let own_times = match form {
+            Form::BadTime => return Err(Reason::Time),
+            Form::BadHistogram => return Err(Reason::Histogram),
+            Form::OwnTime => true,
+            Form::Shared => false,
+        };
+        let at = row.at.map(|at| at.0).filter(|_| own_times);
+        if known != NONE {
+            self.take_room(value_bytes(row) + KNOWN_BYTES_MAX)?;
+            let series = self.head.series_of(known);
+            self.see(Had { series, own_times, place: known }, row, at)?;
+            return Ok(known);
+        }
+        lay_over(packed, self.extra, &mut self.merged);
+        let room = self.take_room(added_bytes(&self.merged, row, (self.id, own_times), self.index, self.head));
+        if at.is_some_and(|at| self.order.is_too_old(at)) && self.index.find(&self.merged).is_none() {
+            return Err(Reason::TooOld);
+        }
+        room?;
+        let series = look_up(&self.merged, self.index, self.head.block, &mut self.new_series)?;
+        let place = self.head.place_of(self.source, series, own_times);
+        self.see(Had { series, own_times, place }, row, at)?;
+        self.head.series(series, &self.merged, out);
+        let column = self.head.column(self.source, series, own_times, out);
+        if place == NONE {
+            self.seen.settle(column);
+        }
+        Ok(column)
+    }
+
+    fn take_room(&mut self, bytes: usize) -> Result<(), Reason> {
+        self.room = self.room.checked_sub(bytes).ok_or(Reason::BlockFull)?;
+        Ok(())
+    }
+
+    /// Notes that the batch has a series, and judges its row's time.
+    fn see(&mut self, had: Had, row: &Row, at: Option<i64>) -> Result<(), Reason> {
+        if !self.seen.insert(had) {
+            return Err(Reason::Repeated);
+        }
+        match at.map_or(Verdict::Taken, |at| self.order.judge(had.series, at, &row.value)) {
+            Verdict::Taken => Ok(()),
+            Verdict::Same => Err(Reason::Same),
+            Verdict::Duplicate => Err(Reason::Duplicate),
+            Verdict::OutOfOrder => Err(Reason::OutOfOrder),
+            Verdict::TooOld => Err(Reason::TooOld),
+        }
+    }
 }
 
 /// Returns a series' number, made when it is new.
-fn look_up(packed: &[u8], index: &mut Index, block: u64, new_series: &mut u64) -> Result<u32, Missing> {
+fn look_up(packed: &[u8], index: &mut Index, block: u64, new_series: &mut u64) -> Result<u32, Reason> {
     if let Some(series) = index.find(packed) {
         index.seen(series, block);
         return Ok(series);
     }
-    let labels = Labels::from_packed(packed).ok_or(Missing::Labels)?;
+    let labels = Labels::from_packed(packed).ok_or(Reason::Labels)?;
     if !index.has_memory_for(&labels) {
-        return Err(Missing::Memory);
+        return Err(Reason::Memory);
     }
-    let series = index.add(labels, block).ok_or(Missing::Series)?;
+    let series = index.add(labels, block).ok_or(Reason::SeriesMax)?;
     *new_series += 1;
     Ok(series)
 }

@@ -218,6 +218,16 @@ impl Head {
         self.by_id.get(&id).is_some_and(|source| self.lookup.contains_key(&(*source, series, own_times)))
     }
 
+    /// Returns the place of a source's column for a series; `u32::MAX` when there is none.
+    pub fn place_of(&self, source: u32, series: u32, own_times: bool) -> u32 {
+        self.lookup.get(&(source, series, own_times)).copied().unwrap_or(u32::MAX)
+    }
+
+    /// Returns the series of a column.
+    pub fn series_of(&self, place: u32) -> u32 {
+        self.columns[place as usize].series
+    }
+
     /// Returns the place of a source's column for a series in the table, made when it is new.
     pub fn column(&mut self, source: u32, series: u32, own_times: bool, out: &mut Vec<u8>) -> u32 {
         if let Some(found) = self.lookup.get(&(source, series, own_times)) {

@@ -9,8 +9,15 @@ use crate::wire::{Take, put_u64, put_varint, put_zigzag};
 
 const BUCKETS_MAX: usize = 256;
 
-/// The most bytes one takes: two runs of buckets, two of spans, one of bounds, at most ten bytes each entry.
-pub(crate) const BYTES_MAX: usize = 64 + BUCKETS_MAX * (10 + 10 + 10 + 10 + 8);
+/// Returns the most bytes that one takes, from how many entries it has: buckets and spans are at most ten bytes each.
+pub(crate) fn bytes_max(histogram: &Histogram) -> usize {
+    let buckets = match &histogram.counts {
+        Counts::Integer { positive, negative, .. } => positive.len() + negative.len(),
+        Counts::Float { positive, negative, .. } => positive.len() + negative.len(),
+    };
+    let spans = histogram.positive_spans.len() + histogram.negative_spans.len();
+    96 + (buckets + spans) * 10 + histogram.custom_bounds.len() * 8
+}
 
 /// Appends a histogram.
 pub(crate) fn put(out: &mut Vec<u8>, histogram: &Histogram) {

@@ -35,6 +35,7 @@ pub(crate) enum Verdict {
 #[derive(Debug, Default)]
 pub(crate) struct Order {
     window_ms: u64,
+    is_passing: bool,
     epoch: u32,
     /// The time of the newest row.
     now: i64,
@@ -59,6 +60,16 @@ fn mark(value: &Value) -> u64 {
 impl Order {
     pub fn new(window_ms: u64) -> Order {
         Order { window_ms, ..Order::default() }
+    }
+
+    /// Returns what takes every sample, and is not kept.
+    pub fn any() -> Order {
+        Order { window_ms: u64::MAX, is_passing: true, ..Order::default() }
+    }
+
+    /// Whether what is noted is of use later.
+    pub fn is_kept(&self) -> bool {
+        !self.is_passing
     }
 
     /// Is told which epoch is in force and how far time has come.

@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use model::{Batch, Family, Labels, MetricKind, Now, RowId, RowRange, SourceId, UnixMs, stale_nan};
 
-use crate::append::{Appended, Resolved, STALE_BYTES_MAX, TIME_MAX};
+use crate::append::{Appended, Offered, Resolved, STALE_BYTES_MAX, TIME_MAX};
 use crate::cells::{CELLS_SHARE, put_cell, put_family};
 use crate::clock;
+use crate::fingerprint::fingerprint;
 use crate::head::shape::Shape;
 use crate::head::{Head, Input, InputValue};
 use crate::layout::BLOB_PAYLOAD;
@@ -39,8 +40,7 @@ impl Store {
     }
 
     fn append_by(&mut self, judged: bool, now: Now, batch: &Batch, source: SourceId, extra: &Labels) -> Appended {
-        let any = Order::new(u64::MAX);
-        let mut order = if judged { std::mem::take(&mut self.order) } else { any };
+        let mut order = if judged { std::mem::take(&mut self.order) } else { Order::any() };
         let appended = self.append_in(&mut order, now, batch, source, extra);
         if judged {
             self.order = order;
@@ -49,7 +49,8 @@ impl Store {
     }
 
     fn append_in(&mut self, order: &mut Order, now: Now, batch: &Batch, source: SourceId, extra: &Labels) -> Appended {
-        if self.room() < self.bytes_max(batch, source, extra, order) && self.shared.read().head.rows > 0 {
+        let offered = Offered { id: source.0, batch, extra, print: fingerprint(batch.shape()) };
+        if self.room() < self.bytes_max(offered, source, order) && self.shared.read().head.rows > 0 {
             self.freeze(now);
         }
         let room = self.room().saturating_sub(self.vanishing_bytes(source));
@@ -59,7 +60,7 @@ impl Store {
         self.span(state);
         let cache = self.sources.entry(source).or_default();
         let mut found = Resolved { new_series: 0, vanished: Vec::new() };
-        if !cache.knows(batch, extra, state.head.block) || !cache.in_order(batch, order) {
+        if !cache.knows(offered, state.head.block) || !cache.in_order(batch, &state.head, order) {
             for family in batch.families().iter().filter(|family| says_something(batch, family)) {
                 let (name, small) = (batch.name(family), &mut state.small);
                 if small.set_family(name, family.kind, batch.help(family), batch.unit(family)) {
@@ -69,9 +70,11 @@ impl Store {
                 }
             }
             let (index, head) = (&mut state.index, &mut state.head);
-            found = cache.resolve((source.0, batch, extra), index, head, order, room, &mut self.records);
+            found = cache.resolve(offered, index, head, order, room, &mut self.records);
         }
-        cache.note_times(batch, order);
+        if order.is_kept() {
+            cache.note_times(batch, &state.head, order);
+        }
         let first = RowId { opening: self.opening, n: self.next_n };
         let tick = now.mono.0 as i64;
         if cache.columns > 0 {
@@ -208,9 +211,9 @@ impl Store {
         }
     }
 
-    fn bytes_max(&mut self, batch: &Batch, source: SourceId, extra: &Labels, order: &Order) -> usize {
+    fn bytes_max(&mut self, offered: Offered<'_>, source: SourceId, order: &Order) -> usize {
         let state = self.shared.read();
-        self.sources.entry(source).or_default().bytes_max((source.0, batch, extra), &state.index, &state.head, order)
+        self.sources.entry(source).or_default().bytes_max(offered, &state.index, &state.head, order)
     }
 
     /// Returns how many more bytes the open block can surely take.

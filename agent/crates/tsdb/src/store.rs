@@ -11,7 +11,7 @@ use std::{fmt, io};
 
 use model::{Disk, Mono, Now, ReadAt, RowId, SourceId, UnixMs};
 
-use crate::append::{Refused, SourceCache, TIME_MAX};
+use crate::append::{SourceCache, TIME_MAX};
 use crate::cells::Small;
 use crate::clock;
 use crate::epochs::{Dated, Epoch};
@@ -23,6 +23,7 @@ use crate::open::{self, OpenError, Opened, Recovery};
 use crate::options::Options;
 use crate::order::Order;
 use crate::reader::Reader;
+use crate::refused::Refused;
 use crate::ring::Ring;
 use crate::seal::{Sealing, Site};
 use crate::series::Index;
