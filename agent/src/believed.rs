@@ -26,7 +26,7 @@ use crate::upstream::{Deliver, Make, Parts, Upstream};
 type SharedClock = Arc<dyn model::Clock + Send + Sync>;
 
 /// Loads a configuration file, or the built-in one, from the real world.
-pub fn load(file: Option<&Path>) -> Loaded {
+pub fn load(file: Option<&Path>, features: promql::Features) -> Loaded {
     let collectors: Vec<&'static str> = COLLECTORS.iter().map(|info| info.name).collect();
     let flags: Vec<&'static str> = COLLECTORS.iter().flat_map(|info| info.flags).map(|flag| flag.name).collect();
     let outside = Outside {
@@ -37,6 +37,7 @@ pub fn load(file: Option<&Path>) -> Loaded {
         env: &|name| std::env::var(name).ok(),
         collectors: &collectors,
         collector_flags: &flags,
+        features,
     };
     match file {
         Some(file) => crate::config::load(file, &outside),

@@ -2,12 +2,14 @@
 //!
 //! Flags are spelled as the peers spell theirs (`--config.file`, `--web.listen-address`, `--path.procfs`), so that a
 //! unit file or a habit carries over. Every command has `--help` with an example. Exit status 0 is success, 1 a
-//! found fault, 2 wrong usage; errors name the next step.
+//! found fault, 2 wrong usage, 3 what lint finds where that is fatal; errors name the next step.
 
 pub mod args;
 pub mod check;
+pub mod check_rules;
 pub mod collect;
 pub mod help;
+pub mod query;
 pub mod run;
 pub mod test;
 pub mod test_rules;
@@ -28,7 +30,12 @@ pub enum Failure {
     Usage(String),
     /// Something is wrong: exit status 1. Empty when everything is already said.
     Fault(String),
+    /// Everything is said already, and this is the exit status.
+    Status(u8),
 }
+
+/// The exit status of a check that found nothing wrong, and something odd that is to be fatal; promtool's.
+pub const LINT_STATUS: u8 = 3;
 
 /// Runs the command that these arguments name.
 pub fn main(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
@@ -40,6 +47,7 @@ pub fn main(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode
             }
             ExitCode::from(1)
         }
+        Err(Failure::Status(status)) => ExitCode::from(status),
         Err(Failure::Usage(text)) => {
             eprintln!("narthex: {text}\nTry 'narthex --help'.");
             ExitCode::from(2)
@@ -53,11 +61,12 @@ fn dispatch(mut arguments: Arguments) -> Result<(), Failure> {
         Some("collect") => collect::main(arguments),
         Some("check") => check::main(arguments),
         Some("test") => test::main(arguments),
+        Some("query") => query::main(arguments),
         Some("tsdb") => tsdb::main(arguments),
         Some("help") => help::print(help::GENERAL),
         Some("version") => help::print(&version()),
         Some(other) => Err(Failure::Usage(format!(
-            "there is no command '{other}': run, collect, check, test, tsdb, help, version"
+            "there is no command '{other}': run, collect, check, test, query, tsdb, help, version"
         ))),
     }
 }

@@ -4,6 +4,7 @@
 //! bounded, and handed to `web`, which answers without knowing what a socket is. Work that computes or reads flash
 //! runs on the runtime's small blocking pool, so that `/-/healthy` answers while a heavy query runs.
 
+pub mod ask;
 mod discover;
 mod dns;
 mod fetch;

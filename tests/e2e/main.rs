@@ -15,6 +15,7 @@ mod medium;
 mod mqtt;
 mod promtool;
 mod pushes;
+mod query_command;
 mod receive;
 mod refusals;
 mod reload;

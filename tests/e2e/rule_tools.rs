@@ -1,4 +1,4 @@
-//! `narthex test rules` and promtool's: the same files, flag by flag, and both must say the same.
+//! `narthex test rules`, `narthex check rules` and promtool's: the same files, flag by flag, and both must say the same.
 //!
 //! Verdicts are compared for every file; what is printed too, but for errors of YAML and of syntax, whose words are a
 //! library's.
@@ -166,4 +166,38 @@ fn many_kinds_of_failures_are_said_as_promtool_says_them() {
         let flag = format!("--enable-feature={features}");
         compare(&promtool, folder.path(), &["test", "rules", &flag, "tests.yml"], false);
     }
+}
+
+#[test]
+fn rule_files_are_judged_as_by_promtool() {
+    let Some(promtool) = peer("promtool", "rule files beside promtool") else { return };
+    let mut judged = [0, 0, 0, 0];
+    for folder in ["promtool", "rulefmt", "rules_fixtures"] {
+        let Some(folder) = shared(&format!("suites/rules/{folder}"), "the peer's own rule files") else { return };
+        let mut files: Vec<String> = Vec::new();
+        for entry in std::fs::read_dir(&folder).expect("a folder") {
+            let entry = entry.expect("an entry");
+            let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
+            let name = entry.file_name().to_string_lossy().into_owned();
+            // What tests a newer level than 3.5 is not for this promtool, and other kinds of files are not for this.
+            if text.lines().any(|line| line.starts_with("groups:")) {
+                files.push(name);
+            }
+        }
+        for file in &files {
+            for flags in [&[][..], &["--lint-fatal"], &["--lint=none"], &["--lint=all", "--ignore-unknown-fields"]] {
+                let words = [&["check", "rules"][..], flags, &[file.as_str()]].concat();
+                let (ours, theirs) = both(&promtool, &folder, &words);
+                let code = theirs.status.code().unwrap_or(-1);
+                let said = format!("{words:?}: ours {:?}, theirs {:?}", texts(&ours), texts(&theirs));
+                assert_eq!(ours.status.code(), Some(code), "{said}");
+                // Errors have our words; all else is the same.
+                assert_eq!(ours.stdout, theirs.stdout, "{said}");
+                assert!(code == 1 || ours.stderr == theirs.stderr, "{said}");
+                judged[code as usize & 3] += 1;
+            }
+        }
+    }
+    assert!(judged[0] > 60 && judged[1] > 10 && judged[3] > 1, "{judged:?}");
+    println!("rule files: {} good, {} bad, {} odd and so told to be fatal", judged[0], judged[1], judged[3]);
 }

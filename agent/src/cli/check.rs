@@ -1,4 +1,4 @@
-//! `narthex check config|rules FILE..`: every error in a file, without running it.
+//! `narthex check config FILE..`: every error in a file, without running it. `check rules FILE..`: see `check_rules`.
 //!
 //! Start, reload and this command load a configuration by the same function, so they cannot disagree. Exit status 1
 //! when any file has an error.
@@ -7,8 +7,8 @@ use std::path::Path;
 
 use yaml::Errors;
 
-use super::args::{Arguments, Next, unknown};
-use super::{Failure, help};
+use super::args::{Arguments, Next};
+use super::{Failure, check_rules, help};
 use crate::believed;
 
 /// Runs the command.
@@ -18,27 +18,29 @@ use crate::believed;
 pub fn main(mut arguments: Arguments) -> Result<(), Failure> {
     let mut files = Vec::new();
     let mut kind = None;
+    let mut flags = check_rules::Flags::default();
     while let Some(next) = arguments.next()? {
         match next {
             Next::Flag(flag) if flag == "help" || flag == "h" => return help::print(help::CHECK),
-            Next::Flag(flag) => return Err(unknown(&flag, ["help"])),
+            Next::Flag(flag) if kind.as_deref() == Some("rules") => flags.take(&flag, &mut arguments)?,
+            Next::Flag(flag) => flags.take_common(&flag, &mut arguments)?,
             Next::Operand(word) if kind.is_none() => kind = Some(word),
             Next::Operand(file) => files.push(file),
         }
     }
-    let check: fn(&str) -> (Errors, Errors, String) = match kind.as_deref() {
-        Some("config") => config,
-        Some("rules") => rule_file,
+    match kind.as_deref() {
+        Some("config") => {}
+        Some("rules") => return check_rules::check(&files, &flags),
         _ => {
             return Err(Failure::Usage("check what? 'narthex check config FILE..' or 'check rules FILE..'".to_owned()));
         }
-    };
+    }
     if files.is_empty() {
         return Err(Failure::Usage("check needs at least one file".to_owned()));
     }
     let mut bad = 0;
     for file in &files {
-        let (errors, warnings, found) = check(file);
+        let (errors, warnings, found) = config(file, flags.features());
         warnings.iter().for_each(|warning| println!("{warning} (warning)"));
         if errors.is_empty() {
             println!("{file}: good, {found}");
@@ -50,8 +52,8 @@ pub fn main(mut arguments: Arguments) -> Result<(), Failure> {
     if bad == 0 { Ok(()) } else { Err(Failure::Fault(String::new())) }
 }
 
-fn config(file: &str) -> (Errors, Errors, String) {
-    let mut loaded = believed::load(Some(Path::new(file)));
+fn config(file: &str, features: promql::Features) -> (Errors, Errors, String) {
+    let mut loaded = believed::load(Some(Path::new(file)), features);
     if let Some(config) = &loaded.config
         && let Err(error) = believed::lane(config)
     {
@@ -60,20 +62,6 @@ fn config(file: &str) -> (Errors, Errors, String) {
     let rules: usize = loaded.rules.iter().map(|group| group.rules.len()).sum();
     let found = format!("{} rule groups with {rules} rules", loaded.rules.len());
     (loaded.errors, loaded.warnings, found)
-}
-
-fn rule_file(file: &str) -> (Errors, Errors, String) {
-    let mut errors = Errors::new();
-    let mut found = String::new();
-    match std::fs::read_to_string(file) {
-        Ok(text) => {
-            let groups = rules::load(file, &text, &mut errors);
-            let rules: usize = groups.iter().map(|group| group.rules.len()).sum();
-            found = format!("{} groups with {rules} rules", groups.len());
-        }
-        Err(error) => errors.push(yaml::Error::of_file(file, format!("reading: {error}"), "a file that can be read")),
-    }
-    (errors, Errors::new(), found)
 }
 
 /// Returns the errors, one a line, and how many there were beyond what is kept.

@@ -16,6 +16,8 @@ Usage: narthex [run] [flags]             collect, keep, judge, notify, forward, 
        narthex check config|rules FILE.. find every error in a file, without running it
        narthex test promql FILE..        run scripts in Prometheus's test language
        narthex test rules FILE..         run promtool's unit tests for rules
+       narthex query instant|range|series|labels
+                                         ask a running agent, or a data file without one
        narthex tsdb import|dump|stats|verify
                                          what is in the data file: in, out, what it costs, whether it is whole
        narthex COMMAND --help            more about one command
@@ -79,7 +81,13 @@ pub const CHECK: &str = "\
 Finds every error in a file without running it; each is printed as file:line:column: what, and what was expected.
 
 Usage: narthex check config FILE..    a configuration, with the rule files it names
-       narthex check rules FILE..     rule files
+       narthex check rules [FILE..]   rule files, standard input without one; output and lint as promtool's
+
+  --enable-feature=NAMES            Prometheus's feature flags, for example promql-experimental-functions
+Of check rules:
+  --lint=all|duplicate-rules|none   what odd things to look for; default duplicate-rules
+  --lint-fatal                      make them exit status 3
+  --ignore-unknown-fields           accept unknown keys
 
 Examples:
   narthex check config /etc/narthex/narthex.yml
@@ -102,6 +110,33 @@ Of test rules:
 Examples:
   narthex test promql my-queries.test
   narthex test rules rules/*.test.yml
+";
+
+/// `narthex query --help`.
+pub const QUERY: &str = "\
+Asks a running agent, any server with Prometheus's API, or a data file without an agent.
+
+Usage: narthex query instant EXPR        the values of an expression at one time
+       narthex query range EXPR          its course; on a terminal with a curve
+       narthex query series SELECTOR..   label sets
+       narthex query labels [NAME]       names of labels, or the values of one
+
+  --server=URL            whom to ask; default http://localhost:9090
+  --storage.path=FOLDER   ask the data file in this folder; no agent may run on it
+  -o table|json|csv       how it is printed; default table
+  --time=TIME             instant: when; default now
+  --start=TIME, --end=TIME, --step=DURATION
+                          range: default the last 5 minutes in about 250 steps
+  --match=SELECTOR        labels: only of these series; may be given several times
+  --limit=N               no more series than these
+  --enable-feature=NAMES  with --storage.path: Prometheus's feature flags
+
+TIME is seconds since 1970, RFC 3339, now, or -6h for six hours before now.
+
+Examples:
+  narthex query instant node_load1
+  narthex query range 'rate(node_cpu_seconds_total[5m])' --start=-6h --step=1m
+  narthex query labels instance --match=up -o csv
 ";
 
 /// `narthex tsdb --help`.

@@ -71,7 +71,7 @@ pub fn main(arguments: Arguments) -> Result<(), Failure> {
     }
     logging::start(flags.log_format, flags.log_level.unwrap_or(LevelFilter::Info));
     flags.web.say();
-    let (mut config, loaded) = believed_config(believed::load(flags.config_file.as_deref()))?;
+    let (mut config, loaded) = believed_config(believed::load(flags.config_file.as_deref(), flags.web.features()))?;
     flags.web.win_over(&mut config);
     start(flags, config, loaded)
 }
@@ -315,7 +315,7 @@ fn serve(
 fn reloader(flags: &Flags, port: u16, web: Arc<Web>, query_ms_max: Arc<AtomicU64>, in_force: Config) -> Reload {
     let (file, web_flags) = (flags.config_file.clone(), flags.web.clone());
     Box::new(move |running: &mut Running| {
-        let mut loaded = believed::load(file.as_deref());
+        let mut loaded = believed::load(file.as_deref(), web_flags.features());
         for warning in loaded.warnings.iter() {
             log::warn!("{warning}");
         }

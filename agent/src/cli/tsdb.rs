@@ -87,8 +87,16 @@ fn is_json(text: &str) -> Result<bool, Failure> {
     }
 }
 
+/// Opens the data file in a folder, which must be there.
+///
+/// # Errors
+/// When it is not there, cannot be opened, or an agent has it.
+pub fn open_to_read(folder: PathBuf) -> Result<Offline, Failure> {
+    Asked { storage_path: Some(folder), ..Asked::default() }.open(false)
+}
+
 /// A store that nobody else uses, with its file: what it asks of the disk is done at once.
-struct Offline {
+pub struct Offline {
     store: Store,
     file: DataFile,
     path: PathBuf,
@@ -100,7 +108,7 @@ struct Offline {
 impl Asked {
     /// Returns what the configuration says of the storage, flags laid over it.
     fn storage(&self) -> Result<Storage, Failure> {
-        let loaded = believed::load(self.config_file.as_deref());
+        let loaded = believed::load(self.config_file.as_deref(), promql::Features::default());
         let config = loaded.config.ok_or_else(|| Failure::Fault(super::check::listed(&loaded.errors)))?;
         let mut storage = config.storage;
         // What is asked for is taken, however old; only the file's size bounds it.
@@ -138,6 +146,11 @@ impl Asked {
 }
 
 impl Offline {
+    /// Returns what reads it.
+    pub fn reader(&self) -> tsdb::Reader {
+        self.store.reader()
+    }
+
     fn now(&self) -> Now {
         self.clock.now()
     }

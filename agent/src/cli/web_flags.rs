@@ -57,6 +57,11 @@ impl Default for WebFlags {
 }
 
 impl WebFlags {
+    /// Returns which parts of the query language are on.
+    pub fn features(&self) -> promql::Features {
+        self.settings.features
+    }
+
     /// Takes a flag with its value, if it is one of these.
     ///
     /// # Errors

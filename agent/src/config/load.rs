@@ -84,8 +84,11 @@ impl Loaded {
         for file in &rule_files {
             // Apart, because the keys of rule files are none of this file's.
             let mut errors = Errors::new();
-            self.rules.extend(rules::load(&file.name, &file.text, &mut errors));
+            let options = rules::LoadOptions { features: outside.features, ..rules::LoadOptions::default() };
+            let groups = rules::load_with(&file.name, &file.text, options, &mut errors);
             self.errors.append(errors);
+            groups.iter().flat_map(|group| &group.warnings).for_each(|warning| self.warnings.push(warning.clone()));
+            self.rules.extend(groups);
         }
         self.shown = shown::shown(root);
         self.config = self.errors.is_empty().then_some(config);

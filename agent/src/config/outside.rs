@@ -19,4 +19,6 @@ pub struct Outside<'a> {
     pub collectors: &'a [&'static str],
     /// The collectors' flags, by node_exporter's names without the leading dashes.
     pub collector_flags: &'a [&'static str],
+    /// Which parts of the query language are on, in rule files too.
+    pub features: promql::Features,
 }

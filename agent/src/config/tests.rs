@@ -32,7 +32,14 @@ impl World {
             if names.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(names) }
         };
         let env = |name: &str| (name == "HOSTNAME").then(|| "pi".to_owned());
-        let outside = Outside { read: &read, list: &list, env: &env, collectors: &COLLECTORS, collector_flags: &FLAGS };
+        let outside = Outside {
+            read: &read,
+            list: &list,
+            env: &env,
+            collectors: &COLLECTORS,
+            collector_flags: &FLAGS,
+            features: promql::Features::default(),
+        };
         load_noting("/etc/n.yml", text, Path::new("/etc"), &outside, errors)
     }
 
@@ -233,7 +240,8 @@ fn files_that_are_named_are_read() {
 fn an_unreadable_file_is_an_error() {
     let read = |_: &Path| Err(io::Error::other("not UTF-8"));
     let list = |_: &Path| Ok(Vec::new());
-    let outside = Outside { read: &read, list: &list, env: &|_| None, collectors: &[], collector_flags: &[] };
+    let features = promql::Features::default();
+    let outside = Outside { read: &read, list: &list, env: &|_| None, collectors: &[], collector_flags: &[], features };
     let loaded = load(Path::new("/n.yml"), &outside);
     assert_eq!(loaded.errors.to_string(), "/n.yml: reading: not UTF-8, expected a file that can be read");
     assert!(load_default(&outside).config.is_some());

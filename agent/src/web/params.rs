@@ -188,7 +188,11 @@ fn lossy(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
-fn parse_time(text: &str) -> Result<UnixMs, String> {
+/// Returns a time given in seconds or as RFC 3339.
+///
+/// # Errors
+/// With the peer's text.
+pub fn parse_time(text: &str) -> Result<UnixMs, String> {
     let fail = || format!("cannot parse {} to a valid timestamp", go_quote(text.as_bytes()));
     match text.parse::<f64>() {
         Ok(seconds) if seconds.is_finite() && seconds.abs() < 9e15 => Ok(UnixMs((seconds * 1_000.0).round() as i64)),

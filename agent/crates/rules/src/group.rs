@@ -11,11 +11,13 @@
 //! An error in an expression points into it. Equal rules in one group are accepted, as Prometheus does, and noted in
 //! [`Group::warnings`]: files in the field have them.
 
+use std::collections::HashSet;
+
 use model::{Labels, LabelsBuilder};
 use promql::{Expr, Features, ValueType};
-use yaml::{Error, Errors, Map, Node};
+use yaml::{Bounds, Error, Errors, Map, Node};
 
-use crate::limits::{GROUPS_MAX, RULES_PER_GROUP_MAX};
+use crate::limits::{GROUPS_MAX, RULES_PER_GROUP_MAX, TOOL_NODES_MAX, TOOL_TEXT_BYTES_MAX};
 use crate::template::Template;
 
 /// Rules that are evaluated together, one after the other.
@@ -86,6 +88,8 @@ pub struct LoadOptions {
     pub ignore_unknown_fields: bool,
     /// Which parts of the query language are on.
     pub features: Features,
+    /// A tool that runs for a moment, and not on a board: a file may be larger than an agent takes.
+    pub is_tool: bool,
 }
 
 /// Reads a rule file. What has errors is left out, and the errors say what and where.
@@ -100,8 +104,13 @@ pub fn load_legacy(file: &str, text: &str, errors: &mut Errors) -> Vec<Group> {
 
 /// As [`load`], in the way that is asked for.
 pub fn load_with(file: &str, text: &str, options: LoadOptions, errors: &mut Errors) -> Vec<Group> {
-    let root = match yaml::parse(file, text) {
-        Ok(root) => root,
+    let bounds = match options.is_tool {
+        true => Bounds { text_bytes_max: TOOL_TEXT_BYTES_MAX, nodes_max: TOOL_NODES_MAX },
+        false => Bounds::default(),
+    };
+    // As with the peer, of several documents the first counts, and that is said.
+    let (root, second) = match yaml::parse_first(file, text, bounds) {
+        Ok(found) => found,
         Err(found) => {
             errors.append(found);
             return Vec::new();
@@ -113,7 +122,7 @@ pub fn load_with(file: &str, text: &str, options: LoadOptions, errors: &mut Erro
     reader.finish(map);
     let mut groups: Vec<Group> = Vec::new();
     for node in &nodes {
-        if groups.len() == GROUPS_MAX {
+        if groups.len() == GROUPS_MAX && !options.is_tool {
             node.complain("too many groups", format!("at most {GROUPS_MAX}"), reader.errors);
             break;
         }
@@ -123,6 +132,9 @@ pub fn load_with(file: &str, text: &str, options: LoadOptions, errors: &mut Erro
             node.complain(what, "", reader.errors);
         }
         groups.push(group);
+    }
+    if let Some(first) = groups.first_mut() {
+        first.warnings.extend(second);
     }
     groups
 }
@@ -148,17 +160,16 @@ impl Reader<'_> {
         let labels = map.get("labels").map_or_else(Vec::new, |at| self.pairs(&at, "label"));
         let nodes = map.list("rules", self.errors);
         self.finish(map);
-        if nodes.len() > RULES_PER_GROUP_MAX {
+        if nodes.len() > RULES_PER_GROUP_MAX && !self.options.is_tool {
             node.complain("too many rules", format!("at most {RULES_PER_GROUP_MAX} in a group"), self.errors);
             return None;
         }
-        let (mut rules, mut warnings, mut seen) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut rules, mut warnings, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
         for node in &nodes {
             let Some((rule, identity)) = self.rule(node, &labels) else { continue };
-            if seen.contains(&identity) {
+            if !seen.insert(identity) {
                 warnings.push(node.error(format!("the same rule {:?} stands in this group already", rule.name), ""));
             }
-            seen.push(identity);
             rules.push(rule);
         }
         let (name, at) = name?;

@@ -17,6 +17,7 @@ mod view;
 mod elapsed;
 mod saved;
 
+pub mod lint;
 pub mod template;
 pub mod unit;
 
@@ -32,6 +33,10 @@ pub mod limits {
     pub const GROUPS_MAX: usize = 1_000;
     /// The most rules of one group.
     pub const RULES_PER_GROUP_MAX: usize = 2_000;
+    /// The longest file that a tool reads, in bytes, and its most nodes: it runs where files are written, for a moment.
+    pub const TOOL_TEXT_BYTES_MAX: usize = 32 << 20;
+    /// As [`TOOL_TEXT_BYTES_MAX`].
+    pub const TOOL_NODES_MAX: usize = 4 << 20;
     /// The most alerts one rule may have at once; beyond it the rule fails.
     pub const ALERTS_PER_RULE_MAX: usize = 1_000;
     /// The most series one recording rule may write at once; beyond it the rule fails.

@@ -1,8 +1,8 @@
 //! From parser events to the tree: anchors are expanded, `<<` merges, keys are checked to be different.
 //!
 //! Everything a text may do to us is bounded here: bytes before parsing, depth and nodes while composing (an alias
-//! costs what it expands to, so a "billion laughs" ends at `NODES_MAX`). A file has one document. The parser stops
-//! at its first syntax error; duplicate keys are all found.
+//! costs what it expands to, so a "billion laughs" ends at `NODES_MAX`). A file has one document, unless the caller wants
+//! the first of several. The parser stops at its first syntax error; duplicate keys are all found.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,6 +12,21 @@ use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 use crate::error::{Error, Errors};
 use crate::limits::{DEPTH_MAX, ERRORS_MAX, NODES_MAX, TEXT_BYTES_MAX};
 use crate::tree::{Node, Place, Slot, Step, Style, Tree, Value};
+
+/// What a file may have.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// The longest text, in bytes.
+    pub text_bytes_max: usize,
+    /// The most nodes, expanded aliases included.
+    pub nodes_max: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Bounds {
+        Bounds { text_bytes_max: TEXT_BYTES_MAX, nodes_max: NODES_MAX }
+    }
+}
 
 /// Parses a text into its tree. An empty text is a null node.
 ///
@@ -31,12 +46,31 @@ use crate::tree::{Node, Place, Slot, Step, Style, Tree, Value};
 /// # Errors
 /// On a syntax error, duplicate keys, a second document, or when a limit is passed.
 pub fn parse(file: &str, text: &str) -> Result<Node, Errors> {
-    if text.len() > TEXT_BYTES_MAX {
-        let limit = ["at most ", &TEXT_BYTES_MAX.to_string(), " bytes"].concat();
+    let (node, second) = parse_first(file, text, Bounds::default())?;
+    match second {
+        None => Ok(node),
+        Some(error) => Err(error.into()),
+    }
+}
+
+/// As [`parse`], within these bounds, and of several documents the first: the error says where the second begins.
+///
+/// # Errors
+/// As [`parse`], but for a second document, of which nothing is read.
+pub fn parse_first(file: &str, text: &str, bounds: Bounds) -> Result<(Node, Option<Error>), Errors> {
+    if text.len() > bounds.text_bytes_max {
+        let limit = ["at most ", &bounds.text_bytes_max.to_string(), " bytes"].concat();
         return Err(Error::of_file(file, ["has ", &text.len().to_string(), " bytes"].concat(), limit).into());
     }
-    let mut composer =
-        Composer { slots: Vec::new(), anchors: BTreeMap::new(), open: Vec::new(), faults: Vec::new(), left_out: 0 };
+    let mut composer = Composer {
+        slots: Vec::new(),
+        anchors: BTreeMap::new(),
+        open: Vec::new(),
+        faults: Vec::new(),
+        left_out: 0,
+        nodes_max: bounds.nodes_max,
+        second: None,
+    };
     if let Err(fault) = composer.run(text) {
         composer.faults.push(fault);
     }
@@ -46,7 +80,9 @@ pub fn parse(file: &str, text: &str) -> Result<Node, Errors> {
     }
     let tree = Arc::new(Tree::new(file, text, composer.slots));
     if faults.is_empty() {
-        return Ok(Node { tree, id: 0 });
+        let what = "a second document begins here";
+        let second = composer.second.map(|place| tree.error(place, what.to_owned(), "one document a file".to_owned()));
+        return Ok((Node { tree, id: 0 }, second));
     }
     let mut errors = Errors::new();
     (0..composer.left_out).for_each(|_| errors.count_one());
@@ -88,6 +124,9 @@ struct Composer {
     faults: Vec<Fault>,
     /// Faults that were counted but not kept.
     left_out: usize,
+    nodes_max: usize,
+    /// Where a second document begins.
+    second: Option<Place>,
 }
 
 impl Composer {
@@ -100,7 +139,8 @@ impl Composer {
                 Event::DocumentStart(..) => {
                     documents += 1;
                     if documents > 1 {
-                        return Err(fault(place, "a second document begins here", "one document a file"));
+                        self.second = Some(place);
+                        return Ok(());
                     }
                 }
                 Event::Scalar(text, style, anchor, tag) => self.scalar(&text, style, anchor, tag.as_deref(), place)?,
@@ -201,8 +241,8 @@ impl Composer {
     }
 
     fn push(&mut self, slot: Slot) -> Result<u32, Fault> {
-        if self.slots.len() >= NODES_MAX {
-            let limit = ["at most ", &NODES_MAX.to_string(), " values, expanded aliases included"].concat();
+        if self.slots.len() >= self.nodes_max {
+            let limit = ["at most ", &self.nodes_max.to_string(), " values, expanded aliases included"].concat();
             return Err(fault(slot.place, "too many values", &limit));
         }
         self.slots.push(slot);

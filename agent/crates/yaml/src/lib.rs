@@ -23,7 +23,7 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 
-pub use compose::parse;
+pub use compose::{Bounds, parse, parse_first};
 pub use error::{Error, Errors};
 pub use map::Map;
 pub use scalar::bytes as size;

@@ -47,7 +47,8 @@ fn load_peer(path: &Path) -> Loaded {
         entries.or_else(|_| Ok(vec!["a.rules".to_owned()]))
     };
     let env = |_: &str| Some("x".to_owned());
-    let outside = Outside { read: &read, list: &list, env: &env, collectors: &[], collector_flags: &[] };
+    let features = promql::Features::default();
+    let outside = Outside { read: &read, list: &list, env: &env, collectors: &[], collector_flags: &[], features };
     load(path, &outside)
 }
 

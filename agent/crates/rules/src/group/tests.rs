@@ -120,9 +120,9 @@ fn the_peers_rule_files_are_read_or_refused_as_it_does() {
     let (mut good, mut bad) = (0, 0);
     for file in files("suites/rules/rulefmt").iter().chain(&files("suites/rules/rules_fixtures")) {
         let name = file.file_name().and_then(|name| name.to_str()).expect("a name");
-        // Names that only the old scheme refuses; a second document, which we refuse and the peer ignores with a warning.
+        // Names that only the old scheme refuses.
         let legacy = name.starts_with("legacy_");
-        let refused = name.contains(".bad.") || matches!(name, "invalid_rules.yaml" | "rules_multi_doc.yaml");
+        let refused = name.contains(".bad.") || name == "invalid_rules.yaml";
         let result = try_file(file, legacy);
         assert_eq!(result.is_err(), refused, "{name}: {result:?}");
         if refused { bad += 1 } else { good += 1 }
@@ -154,6 +154,33 @@ fn promtools_rule_files_are_read_or_refused_as_it_does() {
     let Some(file) = shared("suites/rules/promtool/rules_large.yml") else { return };
     let result = try_file(&file, false).expect_err("too large for a board");
     println!("rules_large.yml: {result}");
+    let options = LoadOptions { is_tool: true, ..LoadOptions::default() };
+    let text = std::fs::read_to_string(&file).expect("a file");
+    let mut errors = Errors::new();
+    let groups = load_with("rules_large.yml", &text, options, &mut errors);
+    assert!(errors.is_empty() && groups.iter().map(|group| group.rules.len()).sum::<usize>() == 10_002, "{errors}");
+}
+
+#[test]
+fn of_several_documents_the_first_counts_and_that_is_said() {
+    let mut errors = Errors::new();
+    let text = "groups:\n- name: a\n  rules: []\n---\ngroups: [{}]\n";
+    let groups = load("r.yml", text, &mut errors);
+    assert!(errors.is_empty(), "{errors}");
+    let said: Vec<String> = groups[0].warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(said, ["r.yml:4:1: a second document begins here, expected one document a file"]);
+}
+
+#[test]
+fn a_part_of_the_language_that_is_switched_on_may_be_used() {
+    let text = "groups: [{name: a, rules: [{record: b, expr: 'limitk(1, up)'}]}]";
+    for on in [false, true] {
+        let mut features = Features::default();
+        assert!(!on || features.enable("promql-experimental-functions"));
+        let mut errors = Errors::new();
+        load_with("r.yml", text, LoadOptions { features, ..LoadOptions::default() }, &mut errors);
+        assert_eq!(errors.is_empty(), on, "{errors}");
+    }
 }
 
 #[test]

@@ -103,6 +103,7 @@ fn groups(file: &TestFile, rule_files: &[(String, String)], settings: &Settings)
         legacy_names: false,
         ignore_unknown_fields: settings.ignore_unknown_fields,
         features: settings.features,
+        is_tool: true,
     };
     let mut errors = Errors::new();
     let mut groups = Vec::new();
