@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use exporters::{COLLECTORS, Lane, Settings};
+use exporters::{COLLECTORS, Settings};
 use forward::{BackoffLimits, Selection};
 use model::Labels;
 
+use crate::collect::Lanes;
 use crate::config::{Auth, Config, Loaded, Mqtt, Outside, RemoteWrite, SecretSource};
 use crate::core::Setup;
 use crate::house::{BUILD_DATE, Line, SharedReader};
@@ -49,7 +50,7 @@ pub fn load(file: Option<&Path>, features: promql::Features) -> Loaded {
 ///
 /// # Errors
 /// With every flag value that a collector does not take.
-pub fn lane(config: &Config) -> Result<Lane, String> {
+pub fn lanes(config: &Config) -> Result<Lanes, String> {
     let collect = &config.collect;
     let mut settings = Settings::new();
     let mut errors = Vec::new();
@@ -82,7 +83,8 @@ pub fn lane(config: &Config) -> Result<Lane, String> {
     if !errors.is_empty() {
         return Err(errors.join("\n"));
     }
-    exporters::lane(&settings).map_err(|errors| errors.to_string())
+    exporters::lane(&settings).map_err(|errors| errors.to_string())?;
+    Ok(Arc::new(move |waiting, hanging| exporters::lane_beside(&settings, waiting, hanging).ok()))
 }
 
 /// Returns the date from which on the wall clock is believed without the kernel's word; `None`: never.

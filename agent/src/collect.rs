@@ -1,21 +1,26 @@
 //! The collect thread: reads the machine when it is time, and when somebody asks for fresh metrics.
 //!
-//! It may block (a file that hangs stalls this thread and nothing else), and owns no state that anyone else needs.
+//! It may block: a file that hangs stalls this thread, and another takes its place (`door`). It owns no state that
+//! anyone else needs.
 //! Batches go to core filled and come back to be filled again, so a steady machine allocates nothing. Everybody who
 //! asks for `/metrics` while a collection is on its way shares its text.
 //!
 //! Collections are spaced by elapsed time; one that was missed, because the machine slept or a reader hung, is not
 //! made up for.
 
+mod door;
+
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use exporters::{Lane, Selection};
 use model::{Batch, Clock, Mono, Now};
 
+use self::door::Shown;
+pub use self::door::{Collect, Lanes};
 use crate::gpio::GpioView;
 use crate::os::clock::monotonic_ns;
 use crate::trouble::Trouble;
@@ -23,8 +28,6 @@ use crate::web::{MetricsReply, SelectedReply};
 
 /// The stack of the collect thread, in bytes.
 const STACK_BYTES: usize = 512 << 10;
-/// How many may wait for fresh metrics; more are turned away at once. They pile up only when a reader hangs.
-const READERS_MAX: usize = 64;
 /// How many batches are kept to be filled again.
 const SPARE_BATCHES_MAX: usize = 2;
 
@@ -54,93 +57,23 @@ pub enum Ask {
     Change(Box<Lane>, u64),
 }
 
-/// Speaks to the collect thread.
+/// What every thread that collects is given.
 #[derive(Clone)]
-pub struct Collect {
-    asks: Sender<Ask>,
-    readers: Arc<AtomicUsize>,
-}
-
-/// A place among those who wait for fresh metrics, given back when the reply is made or thrown away.
-struct Place(Arc<AtomicUsize>);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl Collect {
-    /// Starts the thread; `tell` is called with each collection.
-    ///
-    /// # Errors
-    /// When the system gives no thread.
-    pub fn start(
-        lane: Lane,
-        interval_ms: u64,
-        gpio: Option<Arc<Mutex<GpioView>>>,
-        clock: Arc<dyn Clock + Send + Sync>,
-        tell: Box<dyn Fn(Collection) + Send>,
-    ) -> std::io::Result<Collect> {
-        let (asks, asked) = channel();
-        let worker = Worker {
-            lane,
-            interval_ms,
-            next: clock.now().mono,
-            gpio,
-            clock,
-            spare: Vec::new(),
-            readers: Vec::new(),
-            printing: false,
-            troubles: BTreeMap::new(),
-            writer: exposition::TextWriter::new(),
-            tell,
-        };
-        std::thread::Builder::new()
-            .name("collect".to_owned())
-            .stack_size(STACK_BYTES)
-            .spawn(move || worker.run(&asked))?;
-        Ok(Collect { asks, readers: Arc::default() })
-    }
-
-    /// Asks for fresh metrics; the reply is thrown away at once when too many wait already.
-    pub fn ask_metrics(&self, reply: MetricsReply) {
-        let place = Place(self.readers.clone());
-        if self.readers.fetch_add(1, Ordering::Relaxed) < READERS_MAX {
-            self.ask(Ask::Metrics(Box::new(move |text| {
-                drop(place);
-                reply(text);
-            })));
-        }
-    }
-
-    /// Asks some collectors; the reply is thrown away at once when too many wait already.
-    pub fn ask_selected(&self, selection: Selection, reply: SelectedReply) {
-        let place = Place(self.readers.clone());
-        if self.readers.fetch_add(1, Ordering::Relaxed) < READERS_MAX {
-            self.ask(Ask::Selected(
-                selection,
-                Box::new(move |text| {
-                    drop(place);
-                    reply(text);
-                }),
-            ));
-        }
-    }
-
-    /// Asks for something.
-    pub fn ask(&self, ask: Ask) {
-        // The thread ends only with the process, so the channel is open.
-        let _ = self.asks.send(ask);
-    }
+pub struct Around {
+    /// What the lines of GPIO were seen to do.
+    pub gpio: Option<Arc<Mutex<GpioView>>>,
+    /// The time.
+    pub clock: Arc<dyn Clock + Send + Sync>,
+    /// Called with each collection.
+    pub tell: Arc<dyn Fn(Collection) + Send + Sync>,
 }
 
 struct Worker {
     lane: Lane,
     interval_ms: u64,
     next: Mono,
-    gpio: Option<Arc<Mutex<GpioView>>>,
-    clock: Arc<dyn Clock + Send + Sync>,
+    around: Around,
+    shown: Shown,
     spare: Vec<Batch>,
     /// Who waits for the collection after the one that is on its way.
     readers: Vec<MetricsReply>,
@@ -149,13 +82,36 @@ struct Worker {
     /// What was said of collectors that fail.
     troubles: BTreeMap<&'static str, Trouble>,
     writer: exposition::TextWriter,
-    tell: Box<dyn Fn(Collection) + Send>,
 }
 
 impl Worker {
+    fn new(lane: Lane, interval_ms: u64, around: Around, shown: Shown) -> Worker {
+        Worker {
+            lane,
+            interval_ms,
+            next: around.clock.now().mono,
+            around,
+            shown,
+            spare: Vec::new(),
+            readers: Vec::new(),
+            printing: false,
+            troubles: BTreeMap::new(),
+            writer: exposition::TextWriter::new(),
+        }
+    }
+
+    /// Starts the thread; `ended` is called when it was given up and has come back.
+    fn start(self, asked: Receiver<Ask>, ended: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+        let run = move || {
+            self.run(&asked);
+            ended();
+        };
+        std::thread::Builder::new().name("collect".to_owned()).stack_size(STACK_BYTES).spawn(run).map(drop)
+    }
+
     fn run(mut self, asked: &Receiver<Ask>) {
-        loop {
-            let wait_ms = self.next.since_ms(self.clock.now().mono);
+        while !self.is_given_up() {
+            let wait_ms = self.next.since_ms(self.around.clock.now().mono);
             match asked.recv_timeout(Duration::from_millis(wait_ms)) {
                 Ok(ask) => self.handle(ask),
                 Err(RecvTimeoutError::Timeout) => self.collect_if_due(),
@@ -182,10 +138,12 @@ impl Worker {
             }
             Ask::Selected(selection, reply) => reply(self.collect_selected(&selection)),
             Ask::Spare(batch) => self.keep(batch),
-            Ask::Change(lane, interval_ms) => {
+            Ask::Change(mut lane, interval_ms) => {
+                lane.follow(&self.lane);
                 self.lane = *lane;
                 self.interval_ms = interval_ms;
-                self.next = self.clock.now().mono;
+                *self.shown.progress.lock().unwrap_or_else(PoisonError::into_inner) = self.lane.progress();
+                self.is_due_at(self.around.clock.now().mono);
             }
         }
         self.collect_if_due();
@@ -200,28 +158,43 @@ impl Worker {
     }
 
     fn collect_if_due(&mut self) {
-        let now = self.clock.now().mono;
-        if now < self.next {
+        let now = self.around.clock.now().mono;
+        if now < self.next || self.is_given_up() {
             return;
         }
         // Keep the rhythm; what was missed is not invented.
         let missed = now.since_ms(self.next) / self.interval_ms;
-        self.next = self.next.plus_ms((missed + 1) * self.interval_ms);
+        let next = self.next.plus_ms((missed + 1) * self.interval_ms);
+        self.next = next;
         self.collect(Vec::new());
+        self.is_due_at(next);
+    }
+
+    fn is_due_at(&mut self, next: Mono) {
+        self.next = next;
+        self.shown.due.store(next.0, Ordering::Relaxed);
+    }
+
+    /// Returns whether another has taken over, because this one hung: nobody waits for what it has.
+    fn is_given_up(&self) -> bool {
+        self.shown.is_given_up.load(Ordering::Relaxed)
     }
 
     fn collect(&mut self, readers: Vec<MetricsReply>) {
         let mut batch = self.spare.pop().unwrap_or_default();
-        let now = self.clock.now();
+        let now = self.around.clock.now();
         let began = monotonic_ns();
         self.lane.collect(&mut monotonic_ns);
+        if self.is_given_up() {
+            return;
+        }
         self.log_failures(now.mono);
         self.lane.swap_batch(&mut batch);
-        if let Some(gpio) = &self.gpio {
-            gpio.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).add_to(&mut batch);
+        if let Some(gpio) = &self.around.gpio {
+            gpio.lock().unwrap_or_else(PoisonError::into_inner).add_to(&mut batch);
         }
         let seconds = (monotonic_ns() - began) as f64 / 1e9;
-        (self.tell)(Collection { now, batch, seconds, readers });
+        (self.around.tell)(Collection { now, batch, seconds, readers });
     }
 
     /// Asks some collectors and prints what they say. It goes past core, because nothing of it is to be stored.
@@ -264,21 +237,4 @@ impl Worker {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A collector that hangs must not let requests for `/metrics` pile up for as long as it hangs.
-    #[test]
-    fn those_who_wait_for_a_reader_that_hangs_are_bounded() {
-        let (asks, asked) = channel();
-        let collect = Collect { asks, readers: Arc::default() };
-        for _ in 0..1_000 {
-            collect.ask_metrics(Box::new(|_| {}));
-        }
-        let waiting: Vec<Ask> = asked.try_iter().collect();
-        assert_eq!(waiting.len(), READERS_MAX);
-        drop(waiting);
-        collect.ask_metrics(Box::new(|_| {}));
-        assert_eq!(asked.try_iter().count(), 1, "a place was given back");
-    }
-}
+mod tests;

@@ -219,7 +219,8 @@ impl Running {
             if watchdog_ms.is_some() {
                 self.service.alive();
             }
-            match receive(messages, self.wait_ms(now.mono, watchdog_ms)) {
+            let look = self.collect.look(now.mono).since_ms(now.mono);
+            match receive(messages, self.wait_ms(now.mono, watchdog_ms, look)) {
                 Ok(Message::Event(event)) => {
                     self.show_upstreams(&event);
                     self.core.step(self.clock.now(), event, &mut effects);
@@ -242,12 +243,9 @@ impl Running {
         }
     }
 
-    fn wait_ms(&self, now: Mono, watchdog_ms: Option<u64>) -> Option<u64> {
-        let deadline = self.core.next_deadline().map(|deadline| deadline.since_ms(now));
-        match (deadline, watchdog_ms) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+    fn wait_ms(&self, now: Mono, watchdog_ms: Option<u64>, look_ms: u64) -> u64 {
+        let deadline = self.core.next_deadline().map_or(look_ms, |deadline| deadline.since_ms(now));
+        deadline.min(look_ms).min(watchdog_ms.unwrap_or(look_ms))
     }
 
     /// The metrics that go with a collection show how upstreams stand at that moment.
@@ -354,7 +352,7 @@ impl Running {
         let deadline = self.clock.now().mono.plus_ms(STOP_MS_MAX);
         loop {
             let left_ms = deadline.since_ms(self.clock.now().mono);
-            match receive(messages, Some(left_ms)) {
+            match receive(messages, left_ms) {
                 Ok(Message::Event(Event::Disk(done))) => {
                     let flushed = matches!(&done, OpDone::Synced { ticket: t, result: Ok(()) } if *t == ticket);
                     let failed = matches!(&done, OpDone::Synced { ticket: t, result: Err(_) } if *t == ticket);
@@ -435,11 +433,8 @@ fn own_targets(core: &Core) -> Targets {
     Targets { active: vec![this_board], dropped: Vec::new(), pools: vec![(setup.job.clone(), 0)] }
 }
 
-fn receive(messages: &Receiver<Message>, wait_ms: Option<u64>) -> Result<Message, RecvTimeoutError> {
-    match wait_ms {
-        Some(ms) => messages.recv_timeout(Duration::from_millis(ms)),
-        None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
-    }
+fn receive(messages: &Receiver<Message>, wait_ms: u64) -> Result<Message, RecvTimeoutError> {
+    messages.recv_timeout(Duration::from_millis(wait_ms))
 }
 
 /// What a sample takes of the data file, its part of all dictionaries included, before this machine's own rate is

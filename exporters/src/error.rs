@@ -34,6 +34,8 @@ pub enum CollectError {
         /// What was expected there.
         expected: String,
     },
+    /// It has not come back from an earlier collection, which waits for it on a thread of its own.
+    Hangs,
     /// Something was left out for this reason, a metric of the collector's own says so, and the collector still
     /// counts as succeeded.
     Partly(Box<CollectError>),
@@ -71,6 +73,7 @@ impl fmt::Display for CollectError {
         match self {
             CollectError::Absent { what } => write!(f, "{what} is absent"),
             CollectError::Io { path, .. } => write!(f, "reading {}", path.display()),
+            CollectError::Hangs => f.write_str("does not answer and is left out until it does"),
             CollectError::Partly(error) => error.fmt(f),
             CollectError::Malformed { path, line: 0, expected } => {
                 write!(f, "{}: expected {expected}", path.display())

@@ -7,7 +7,8 @@
 //!
 //! As with the peer, only `\040` and `\011` are undone, and only in the mount point, so a stick mounted under
 //! another odd name cannot be found: then `device_error` says why and `node_filesystem_device_error` is 1.
-//! A file system that hangs (a lost NFS server) holds up the lane: give it a pattern of its own to exclude it.
+//! A file system that hangs (a lost NFS server) is told as `mountpoint timeout` while it is being asked by a lane
+//! that was given up for it, see [`crate::waiting`].
 
 use model::{Batch, MetricKind};
 
@@ -142,7 +143,7 @@ impl Filesystem {
         for mount in &mut self.mounts {
             let point = &self.text[mount.point.0..mount.point.1];
             set_path(&mut self.path, &host.rootfs, &[point.trim_start_matches('/')]);
-            mount.space = host.system.statfs(&self.path).map_err(|error| {
+            mount.space = host.waiting.ask(&self.path, || host.system.statfs(&self.path)).map_err(|error| {
                 let start = self.text.len();
                 push_reason(&mut self.text, &error);
                 (start, self.text.len())
@@ -292,6 +293,9 @@ fn push_reason(text: &mut String, error: &std::io::Error) {
         (116, "stale NFS file handle"),
         (121, "remote I/O error"),
     ];
+    if error.raw_os_error().is_none() && error.kind() == std::io::ErrorKind::TimedOut {
+        return text.push_str("mountpoint timeout");
+    }
     let code = error.raw_os_error().unwrap_or(0);
     match WORDS.iter().find(|(known, _)| *known == code) {
         Some((_, words)) => text.push_str(words),

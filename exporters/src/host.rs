@@ -17,6 +17,7 @@ use rustix::fs::{Mode, OFlags, RawDir};
 
 use crate::error::CollectError;
 use crate::system::{Live, System};
+use crate::waiting::Waiting;
 
 /// The most bytes read of one file; what is longer is malformed.
 pub const FILE_BYTES_MAX: usize = 16 << 20;
@@ -44,6 +45,8 @@ pub struct Host {
     pub dev: PathBuf,
     /// Answers what no file says.
     pub system: Box<dyn System>,
+    /// Which mounts are being asked, by this lane or by one that hangs.
+    pub waiting: Waiting,
 }
 
 impl Default for Host {
@@ -55,6 +58,7 @@ impl Default for Host {
             udev: "/run/udev/data".into(),
             dev: "/dev".into(),
             system: Box::new(Live),
+            waiting: Waiting::default(),
         }
     }
 }

@@ -3,7 +3,12 @@
 //! After them come `node_exporter_build_info`, with our version, and `node_scrape_collector_duration_seconds` and
 //! `node_scrape_collector_success`, as with the peer:
 //! a collector that had nothing to tell (`Absent`) or one bad piece counts as 0. Nothing is taken back: what was
-//! read before an error stays. A lane has no thread and no clock of its own.
+//! read before an error stays. A lane has no thread and no clock of its own; whoever runs it on a thread can see
+//! from another how far it is ([`Progress`]), give it up where a collector does not come back, and go on with a lane
+//! without that one, which is reported as failed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::{Batch, MetricKind};
 
@@ -48,6 +53,46 @@ pub struct Lane {
     runs: Vec<Run>,
     batch: Batch,
     failures: Vec<Failure>,
+    /// Collectors that hang elsewhere and count as failed.
+    hanging: Vec<&'static str>,
+    progress: Progress,
+}
+
+/// How far a lane is, to be looked at from another thread.
+#[derive(Debug, Clone, Default)]
+pub struct Progress {
+    /// The number of collectors begun, times [`RUNS_MAX`], and the place of the one that runs plus one; 0: none runs.
+    word: Arc<AtomicU64>,
+    names: Arc<[&'static str]>,
+}
+
+/// More collectors than a lane can have.
+const RUNS_MAX: u64 = 256;
+
+/// The steps of a collector that runs: equal as long as it is the same run of the same collector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// Its name.
+    pub collector: &'static str,
+    word: u64,
+}
+
+impl Progress {
+    /// Returns which collector runs just now; `None`: the lane rests.
+    pub fn step(&self) -> Option<Step> {
+        let word = self.word.load(Ordering::Relaxed);
+        let place = usize::try_from((word % RUNS_MAX).checked_sub(1)?).ok()?;
+        Some(Step { collector: self.names.get(place)?, word })
+    }
+
+    fn begins(&self, place: usize) {
+        let begun = self.word.load(Ordering::Relaxed) / RUNS_MAX + 1;
+        self.word.store(begun * RUNS_MAX + place as u64 + 1, Ordering::Relaxed);
+    }
+
+    fn rests(&self) {
+        self.word.store(self.word.load(Ordering::Relaxed) / RUNS_MAX * RUNS_MAX, Ordering::Relaxed);
+    }
 }
 
 struct Run {
@@ -60,13 +105,38 @@ struct Run {
 impl Lane {
     /// Returns a lane of these collectors, run in this order.
     pub fn new(host: Host, collectors: Vec<Box<dyn Collector>>) -> Lane {
+        assert!((collectors.len() as u64) < RUNS_MAX, "a lane of so many collectors");
+        let names = collectors.iter().map(|collector| collector.name()).collect();
         let run = |collector| Run { collector, seconds: None, is_success: false };
-        Lane { host, runs: collectors.into_iter().map(run).collect(), batch: Batch::new(), failures: Vec::new() }
+        Lane {
+            host,
+            runs: collectors.into_iter().map(run).collect(),
+            batch: Batch::new(),
+            failures: Vec::new(),
+            hanging: Vec::new(),
+            progress: Progress { word: Arc::default(), names },
+        }
     }
 
-    /// Returns the names of its collectors, as `collect[]=` spells them.
+    /// Returns it with collectors that hang elsewhere, to be reported as failed.
+    #[must_use]
+    pub fn without(self, hanging: Vec<&'static str>) -> Lane {
+        Lane { hanging, ..self }
+    }
+
+    /// Counts on from a lane that it takes the place of, so that no step of it is taken for one of the other's.
+    pub fn follow(&mut self, other: &Lane) {
+        self.progress.word.store(other.progress.word.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// Returns the names of its collectors, as `collect[]=` spells them, those that hang elsewhere too.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.runs.iter().map(|run| run.collector.name())
+        self.runs.iter().map(|run| run.collector.name()).chain(self.hanging.iter().copied())
+    }
+
+    /// Returns what tells another thread how far it is.
+    pub fn progress(&self) -> Progress {
+        self.progress.clone()
     }
 
     /// Runs every collector. `clock` reads monotonic nanoseconds.
@@ -78,19 +148,24 @@ impl Lane {
     pub fn collect_some(&mut self, wanted: &dyn Fn(&str) -> bool, clock: &mut dyn FnMut() -> u64) -> &Batch {
         self.batch.clear();
         self.failures.clear();
-        for run in &mut self.runs {
+        for (place, run) in self.runs.iter_mut().enumerate() {
             let name = run.collector.name();
             run.seconds = None;
             if !wanted(name) {
                 continue;
             }
+            self.progress.begins(place);
             let start = clock();
             let result = run.collector.collect(&self.host, &mut self.batch);
             run.seconds = Some(clock().saturating_sub(start) as f64 / 1e9);
             run.is_success = result.as_ref().err().is_none_or(CollectError::is_success);
             self.failures.extend(result.err().map(|error| Failure { collector: name, error }));
         }
-        self.report();
+        self.progress.rests();
+        let hangs =
+            |name: &&'static str| wanted(name).then_some(Failure { collector: name, error: CollectError::Hangs });
+        self.failures.extend(self.hanging.iter().filter_map(hangs));
+        self.report(wanted);
         &self.batch
     }
 
@@ -109,7 +184,7 @@ impl Lane {
         &self.failures
     }
 
-    fn report(&mut self) {
+    fn report(&mut self, wanted: &dyn Fn(&str) -> bool) {
         let help = "A metric with a constant '1' value labeled by version, revision, branch, goversion from which \
                     node_exporter was built, and the goos and goarch for the build.";
         self.batch.family("node_exporter_build_info", help, MetricKind::Gauge);
@@ -127,6 +202,9 @@ impl Lane {
         self.batch.family(success.0, success.1, MetricKind::Gauge);
         for run in self.runs.iter().filter(|run| run.seconds.is_some()) {
             self.batch.add(&[("collector", run.collector.name())], f64::from(u8::from(run.is_success)));
+        }
+        for name in self.hanging.iter().filter(|name| wanted(name)) {
+            self.batch.add(&[("collector", name)], 0.0);
         }
     }
 }
@@ -173,5 +251,44 @@ mod tests {
              node_scrape_collector_success{collector=\"half\"} 0",
         );
         check(&|name| name != "half", "");
+    }
+
+    /// Looks at the lane's progress from inside.
+    struct Looks(Progress, Vec<Step>);
+
+    impl Collector for Looks {
+        fn name(&self) -> &'static str {
+            "looks"
+        }
+
+        fn collect(&mut self, _: &Host, _: &mut Batch) -> Result<(), CollectError> {
+            self.1.push(self.0.step().expect("it runs"));
+            assert_eq!(self.1.last().map(|step| step.collector), Some("looks"));
+            assert_eq!(self.1.iter().filter(|step| **step == self.1[0]).count(), 1, "each run is another step");
+            Err(CollectError::absent("anything"))
+        }
+    }
+
+    #[test]
+    fn another_thread_sees_who_runs_and_who_hangs_is_reported() {
+        let mut lane = Lane::new(Host::default(), vec![Box::new(Half), Box::new(Half)]).without(vec!["lost"]);
+        let progress = lane.progress();
+        assert_eq!(progress.step(), None);
+        lane.runs[1].collector =
+            Box::new(Looks(Progress { names: Arc::new(["half", "looks"]), ..progress.clone() }, Vec::new()));
+        for _ in 0..2 {
+            let mut text = String::new();
+            exposition::write_text(lane.collect(&mut || 0), &mut text);
+            assert!(text.contains("node_scrape_collector_success{collector=\"lost\"} 0\n"), "{text}");
+            assert_eq!(progress.step(), None);
+            assert_eq!(lane.failures().last().map(|failure| failure.collector), Some("lost"));
+        }
+        let text = lane.collect_some(&|name| name == "half", &mut || 0).rows().len();
+        assert_eq!(text, 4, "who is not asked for is not reported");
+        assert_eq!(lane.names().collect::<Vec<_>>(), ["half", "looks", "lost"]);
+        let mut other = Lane::new(Host::default(), vec![Box::new(Half)]);
+        other.follow(&lane);
+        other.progress.begins(0);
+        assert_ne!(other.progress.step().map(|step| step.word), Some(RUNS_MAX + 1), "it was another lane's step");
     }
 }

@@ -17,6 +17,7 @@ pub mod netlink;
 pub mod selection;
 pub mod settings;
 pub mod system;
+pub mod waiting;
 
 // What several collectors share stands partly idle on a board that leaves some of them out.
 #[allow(dead_code)]
@@ -165,10 +166,11 @@ mod zoneinfo;
 pub use collector::{Collector, CollectorInfo, FlagInfo};
 pub use error::CollectError;
 pub use host::Host;
-pub use lane::{Failure, Lane};
+pub use lane::{Failure, Lane, Progress};
 pub use selection::Selection;
-pub use settings::{FlagUse, Settings, SettingsError, SettingsErrors, flag_use, lane};
+pub use settings::{FlagUse, Settings, SettingsError, SettingsErrors, flag_use, lane, lane_beside};
 pub use system::{Space, System, Timex, Uname};
+pub use waiting::Waiting;
 
 /// Every collector, in the order in which they run. `textfile` runs last, because what it reads gives way to what
 /// the others say under the same name.

@@ -13,6 +13,7 @@ use model::Pattern;
 use crate::collector::{CollectorInfo, FlagInfo};
 use crate::host::Host;
 use crate::lane::Lane;
+use crate::waiting::Waiting;
 use crate::{COLLECTORS, peer};
 
 /// Flags that belong to no collector.
@@ -226,15 +227,30 @@ fn distance(a: &str, b: &str) -> usize {
 /// # Errors
 /// Every setting that cannot be used.
 pub fn lane(settings: &Settings) -> Result<Lane, SettingsErrors> {
+    lane_beside(settings, &Waiting::default(), &[])
+}
+
+/// Makes a lane beside others that hang: it shares with them which mounts are being asked, and reports the collectors
+/// that hang as failed instead of running them.
+///
+/// # Errors
+/// As [`lane`].
+pub fn lane_beside(settings: &Settings, waiting: &Waiting, hanging: &[&'static str]) -> Result<Lane, SettingsErrors> {
     let mut errors = Vec::new();
     let mut collectors = Vec::new();
+    let mut left_out = Vec::new();
     for info in COLLECTORS {
         match settings.is_on(info).and_then(|on| on.then(|| (info.make)(settings)).transpose()) {
+            Ok(Some(_)) if hanging.contains(&info.name) => left_out.push(info.name),
             Ok(collector) => collectors.extend(collector),
             Err(error) => errors.push(error),
         }
     }
-    if errors.is_empty() { Ok(Lane::new(settings.host(), collectors)) } else { Err(SettingsErrors(errors)) }
+    if !errors.is_empty() {
+        return Err(SettingsErrors(errors));
+    }
+    let host = Host { waiting: waiting.clone(), ..settings.host() };
+    Ok(Lane::new(host, collectors).without(left_out))
 }
 
 #[cfg(test)]

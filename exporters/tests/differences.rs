@@ -23,7 +23,7 @@ fn check(collector: &str, files: &[(&str, &str)], family: &str, rows: &[&str], i
     let flags = ["collector.disable-defaults", &on, &directory, no_netlink[0], no_netlink[1], &root];
     let spaces = vec![(folder.0.clone(), space(1, 1, 1, 1)), (folder.0.join("data"), space(2, 2, 2, 2))];
     let mut lane = lane_over(&folder.0, &flags, Box::new(Table { spaces }));
-    let text = printed(&mut lane);
+    let text = printed(&mut lane).replace(&folder.0.display().to_string(), "");
     let found: Vec<&str> = text.lines().filter(|line| line.starts_with(family)).collect();
     assert_eq!(found, rows, "{collector}: {files:?}");
     let success = format!("success{{collector=\"{collector}\"}} {}\n", u8::from(is_success));
@@ -225,7 +225,8 @@ fn one_bad_file_or_line_hides_no_other() {
         ("sys/class/powercap/b/name", "dram\n"),
         ("sys/class/powercap/b/energy_uj", "5000000\n"),
     ];
-    check("rapl", &rapl, "node_rapl_core", &[], false);
+    let row = "node_rapl_dram_joules_total{index=\"0\",path=\"/sys/class/powercap/b\"} 5";
+    check("rapl", &rapl, "node_rapl", &[row], false);
     let nfs = "net 1 x 3 4\nrpc 5 6 7\n";
     check("nfs", &[("proc/net/rpc/nfs", nfs)], "node_nfs_rpcs_total", &["node_nfs_rpcs_total 5"], false);
     let xfs = [("sys/fs/xfs/a/stats/stats", "rw x 1\n"), ("sys/fs/xfs/b/stats/stats", "rw 7 1\n")];
@@ -247,4 +248,74 @@ fn paths_count_for_selinux() {
     check("selinux", &on, "node_selinux_enabled", &["node_selinux_enabled 1"], true);
     let early = [("sys/fs/selinux/enforce", "1"), ("proc/self/attr/current", "kernel\0")];
     check("selinux", &early, "node_selinux_enabled", &["node_selinux_enabled 0"], true);
+}
+
+#[test]
+fn every_kind_of_line_or_file_that_is_odd_hides_no_other() {
+    let edac = [
+        ("sys/devices/system/edac/mc/mc0/ce_count", "x\n"),
+        ("sys/devices/system/edac/mc/mc0/ue_count", "5\n"),
+        ("sys/devices/system/edac/mc/mc1/ce_count", "2\n"),
+    ];
+    let row = "node_edac_correctable_errors_total{controller=\"1\"} 2";
+    check("edac", &edac, "node_edac_correctable", &[row], false);
+    check("edac", &edac, "node_edac_uncorr", &["node_edac_uncorrectable_errors_total{controller=\"0\"} 5"], false);
+    let softirqs = "CPU0 CPU1\nHI: 1 x\nTIMER: 3 4\n";
+    let rows = [
+        "node_softirqs_functions_total{cpu=\"0\",type=\"HI\"} 1",
+        "node_softirqs_functions_total{cpu=\"0\",type=\"TIMER\"} 3",
+        "node_softirqs_functions_total{cpu=\"1\",type=\"TIMER\"} 4",
+    ];
+    check("softirqs", &[("proc/softirqs", softirqs)], "node_softirqs", &rows, false);
+    let buddies = "Node 0, zone Low 1 x\nNode 0, zone High 7\n";
+    let rows = [
+        "node_buddyinfo_blocks{node=\"0\",size=\"0\",zone=\"High\"} 7",
+        "node_buddyinfo_blocks{node=\"0\",size=\"0\",zone=\"Low\"} 1",
+    ];
+    check("buddyinfo", &[("proc/buddyinfo", buddies)], "node_buddyinfo", &rows, false);
+    let nfsd = "rc 1 x 3\nth 8 0\nnet 4 5 6 7\n";
+    check("nfsd", &[("proc/net/rpc/nfsd", nfsd)], "node_nfsd_server_threads", &["node_nfsd_server_threads 8"], false);
+}
+
+#[test]
+fn files_that_older_kernels_lack_hide_no_other() {
+    let nvme =
+        [("sys/class/nvme/nvme0/model", "card\n"), ("sys/class/nvme/nvme0/nvme0n1/queue/logical_block_size", "512\n")];
+    let row =
+        "node_nvme_info{cntlid=\"\",device=\"nvme0\",firmware_revision=\"\",model=\"card\",serial=\"\",state=\"\"} 1";
+    check("nvme", &nvme, "node_nvme_info", &[row], true);
+    let rows = [
+        "node_nvme_namespace_info{ana_state=\"unknown\",device=\"nvme0\",nsid=\"1\"} 1",
+        "node_nvme_namespace_logical_block_size_bytes{device=\"nvme0\",nsid=\"1\"} 512",
+    ];
+    check("nvme", &nvme, "node_nvme_namespace", &rows, true);
+    let btrfs = [("sys/fs/btrfs/a-b/label", "root\n"), ("sys/fs/btrfs/a-b/allocation/data/bytes_reserved", "7\n")];
+    check("btrfs", &btrfs, "node_btrfs_info", &["node_btrfs_info{label=\"root\",uuid=\"a-b\"} 1"], true);
+    let row = "node_btrfs_reserved_bytes{block_group_type=\"data\",uuid=\"a-b\"} 7";
+    check("btrfs", &btrfs, "node_btrfs_reserved", &[row], true);
+    let zone = [("sys/class/powercap/a/name", "core\n"), ("sys/class/powercap/a/energy_uj", "5000000\n")];
+    check(
+        "rapl",
+        &zone,
+        "node_rapl_core",
+        &["node_rapl_core_joules_total{index=\"0\",path=\"/sys/class/powercap/a\"} 5"],
+        true,
+    );
+    let ksm = [("sys/kernel/mm/ksm/run", "1\n"), ("sys/kernel/mm/ksm/sleep_millisecs", "20\n")];
+    check("ksmd", &ksm, "node_ksmd", &["node_ksmd_run 1", "node_ksmd_sleep_seconds 0.02"], true);
+}
+
+/// What is not tested here names the test that holds it.
+#[test]
+fn every_difference_has_its_test() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("DIFFERENCES.md");
+    let text = fs::read_to_string(path).expect("the list of differences");
+    let kept =
+        text.split("## Keep the good part").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("its table");
+    let rows: Vec<&str> = kept.lines().filter(|line| line.starts_with("| ")).skip(2).collect();
+    assert!(rows.len() > 30, "{rows:?}");
+    for row in rows {
+        let last = row.trim_end_matches('|').rsplit('|').next().unwrap_or_default().trim();
+        assert!(last == "test" || last.starts_with("test: "), "no test: {row}");
+    }
 }

@@ -8,6 +8,7 @@
 
 mod differences;
 mod golden;
+mod hanging;
 mod live;
 mod mutation;
 mod names;

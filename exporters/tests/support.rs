@@ -104,6 +104,7 @@ pub fn lane_over(tree: &Path, flags: &[&str], system: Box<dyn System>) -> Lane {
         udev: tree.join("udev/data"),
         dev: tree.join("dev"),
         system,
+        waiting: exporters::Waiting::default(),
     };
     let collectors = COLLECTORS
         .iter()

@@ -22,6 +22,7 @@ pub struct Agent {
     folder: Folder,
     address: SocketAddr,
     args: Vec<String>,
+    env: Vec<(String, String)>,
     process: Option<Process>,
 }
 
@@ -39,13 +40,20 @@ impl Agent {
             args.push(format!("--config.file={}", folder.write("narthex.yml", text).display()));
         }
         folder.write("run/.keep", "");
-        Agent { folder, address: free_address(), args, process: None }
+        Agent { folder, address: free_address(), args, env: Vec::new(), process: None }
     }
 
     /// Returns it with another argument.
     #[must_use]
     pub fn arg(mut self, arg: &str) -> Agent {
         self.args.push(arg.to_owned());
+        self
+    }
+
+    /// Returns it with another variable of its environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Agent {
+        self.env.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -84,6 +92,7 @@ impl Agent {
             .env("STATE_DIRECTORY", self.data_folder())
             .env("RUNTIME_DIRECTORY", self.folder.path().join("run"))
             .env_remove("NOTIFY_SOCKET")
+            .envs(self.env.iter().cloned())
             .current_dir(self.folder.path());
         self.process = Some(Process::start("narthex", &mut command));
     }

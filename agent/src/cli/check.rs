@@ -55,7 +55,7 @@ pub fn main(mut arguments: Arguments) -> Result<(), Failure> {
 fn config(file: &str, features: promql::Features) -> (Errors, Errors, String) {
     let mut loaded = believed::load(Some(Path::new(file)), features);
     if let Some(config) = &loaded.config
-        && let Err(error) = believed::lane(config)
+        && let Err(error) = believed::lanes(config)
     {
         loaded.errors.push(yaml::Error::of_file(file, error, ""));
     }

@@ -6,7 +6,9 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
 use log::LevelFilter;
 use model::Clock;
@@ -16,7 +18,7 @@ use super::args::{Arguments, Next, unknown};
 use super::web_flags::{self, WebFlags};
 use super::{Failure, VERSION, help};
 use crate::believed::{self, Surroundings};
-use crate::collect::{Ask, Collect};
+use crate::collect::{Around, Collect, Collection};
 use crate::config::{Config, ListenAddress, Loaded};
 use crate::core::{Core, Event};
 use crate::disk::DiskThread;
@@ -25,7 +27,7 @@ use crate::io::scrape::{News, Scrapes};
 use crate::io::{self, signals::Signal};
 use crate::logging::{self, Format};
 use crate::medium::{self, Medium, retry::Retry};
-use crate::os::clock::{SystemClock, boottime, monotonic_ns};
+use crate::os::clock::{SystemClock, boottime};
 use crate::os::service::Service;
 use crate::receivers::Receivers;
 use crate::rules_thread::RulesThread;
@@ -46,6 +48,12 @@ const FLAGS: [&str; 8] = [
 
 /// The most series a query may hold, for the reason of the most samples.
 const QUERY_SERIES_MAX: u64 = 100_000;
+
+/// How long a start waits for the first collection, to say how many days the data file will hold.
+const FIRST_COLLECTION_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How many samples a collection is taken to have until one has come: a small board's.
+const ROWS_GUESS: usize = 700;
 
 /// What the command line says.
 #[derive(Debug, Default)]
@@ -127,7 +135,7 @@ fn believed_config(mut loaded: Loaded) -> Result<(Config, Loaded), Failure> {
 
 fn start(flags: Flags, config: Config, loaded: Loaded) -> Result<(), Failure> {
     let fault = |text: String| Failure::Fault(text);
-    let mut lane = believed::lane(&config).map_err(fault)?;
+    let lanes = believed::lanes(&config).map_err(fault)?;
     let address = flags.listen_address.as_ref().unwrap_or(&config.web.listen_address);
     let listener = io::bind(&address.host, address.port).map_err(|error| fault(port_taken(address, &error)))?;
     let port = listener.local_addr().map_or(address.port, |address| address.port());
@@ -136,11 +144,6 @@ fn start(flags: Flags, config: Config, loaded: Loaded) -> Result<(), Failure> {
     let started = boottime();
     let Medium { store, file, tail, path, trouble, .. } =
         medium::open(&config.storage, flags.storage_path.as_deref(), clock.now()).map_err(fault)?;
-
-    let rows = lane.collect(&mut monotonic_ns).rows().len();
-    let stats = store.stats();
-    let guess = days_guessed(stats.file_bytes, rows, believed::interval_ms(&config));
-    let days = days_held(&stats, guess);
 
     let (line, messages) = Line::new();
     let reader = Arc::new(RwLock::new(store.reader()));
@@ -173,11 +176,21 @@ fn start(flags: Flags, config: Config, loaded: Loaded) -> Result<(), Failure> {
         Receivers::new(Arc::new(move |id, outcome| line.event(Event::Noticed(id, outcome))))
     };
     let watched = gpio::start(&config.gpio, &config.collect.paths.dev, believed::interval_ms(&config));
+    let (first, counted) = sync_channel(1);
     let collect = {
         let line = line.clone();
-        let tell = Box::new(move |collection| line.event(Event::Collected(Box::new(collection))));
-        Collect::start(lane, believed::interval_ms(&config), watched, clock.clone(), tell).map_err(thread)?
+        let tell = Arc::new(move |collection: Collection| {
+            let _ = first.try_send(collection.batch.rows().len());
+            line.event(Event::Collected(Box::new(collection)));
+        });
+        let around = Around { gpio: watched, clock: clock.clone(), tell };
+        Collect::start(lanes, believed::interval_ms(&config), around).map_err(thread)?
     };
+    // A sensor that hangs must not keep us from starting.
+    let rows = counted.recv_timeout(FIRST_COLLECTION_PATIENCE).unwrap_or(ROWS_GUESS);
+    let stats = store.stats();
+    let guess = days_guessed(stats.file_bytes, rows, believed::interval_ms(&config));
+    let days = days_held(&stats, guess);
 
     let mut scrapes = {
         let line = line.clone();
@@ -321,7 +334,7 @@ fn reloader(flags: &Flags, port: u16, web: Arc<Web>, query_ms_max: Arc<AtomicU64
         }
         let Some(mut config) = loaded.config.take() else { return Err(super::check::listed(&loaded.errors)) };
         web_flags.win_over(&mut config);
-        let lane = believed::lane(&config)?;
+        let lanes = believed::lanes(&config)?;
         let setup = believed::setup(&config, loaded.rules, loaded.notify, port);
         let around = Surroundings {
             reader: running.reader.clone(),
@@ -341,7 +354,7 @@ fn reloader(flags: &Flags, port: u16, web: Arc<Web>, query_ms_max: Arc<AtomicU64
         if let Err(error) = running.scrapes.change(scraping::reaches(&config)) {
             log::error!("starting the thread that scrapes: {error}; it is tried at the next reload");
         }
-        running.collect.ask(Ask::Change(Box::new(lane), believed::interval_ms(&config)));
+        running.collect.change(lanes, believed::interval_ms(&config));
         *web.external_labels.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = setup.external_labels.clone();
         *web.config.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = loaded.shown;
         running.line.event(Event::Changed(Box::new(setup)));
