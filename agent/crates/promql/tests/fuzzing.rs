@@ -2,8 +2,8 @@
 //! prints to the same tree and evaluates to something.
 //!
 //! The expressions are those of Prometheus's parser tests and scripts and of real dashboards, which lie beside the
-//! project, and a few of our own for where they are missing. `NARTHEX_FUZZ_ROUNDS` makes it as long as one likes; the
-//! seed of a failure is printed.
+//! project, and a few of our own for where they are missing. `NARTHEX_FUZZ_SECONDS` makes it as long as one likes,
+//! `NARTHEX_FUZZ_SEED` begins elsewhere; the seed of a failure is printed.
 
 mod support;
 
@@ -11,7 +11,7 @@ use model::UnixMs;
 use promql::{Engine, Features, Limits, RangeArgs};
 use serde_json::Value;
 use support::memory::Memory;
-use support::random::Random;
+use support::random::{Random, rounds};
 use support::{shared, shared_text};
 
 /// How often each expression is broken.
@@ -121,13 +121,15 @@ fn break_once(random: &mut Random, text: &mut String, others: &[String]) {
 #[test]
 fn broken_expressions_are_refused_or_print_to_the_same() {
     let all = expressions();
-    let rounds = std::env::var("NARTHEX_FUZZ_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(ROUNDS);
     let data = "up{job=\"a\"} 1 0\nup{job=\"a\"} 2 15\nup{job=\"b\"} 3 15\nnode_load1 NaN 30\na 4 0\na 2 30\nb{x=\"1\"} 7 30\n";
     let memory = Memory::read(data);
     let (mut parsed, mut refused) = (0, 0);
-    for (i, expression) in all.iter().enumerate() {
-        for round in 0..rounds {
-            let mut random = Random((i * 1_000_003 + round) as u64);
+    let mut done = 0;
+    for round in rounds(ROUNDS) {
+        done += 1;
+        for (i, expression) in all.iter().enumerate() {
+            let seed = (i as u64).wrapping_mul(1_000_003).wrapping_add(round);
+            let mut random = Random(seed);
             let mut text = expression.clone();
             for _ in 0..=random.below(BREAKS_MAX) {
                 break_once(&mut random, &mut text, &all);
@@ -140,24 +142,24 @@ fn broken_expressions_are_refused_or_print_to_the_same() {
                 }
                 Ok(expr) => {
                     parsed += 1;
-                    check(&memory, &text, &expr);
+                    check(&memory, seed, &text, &expr);
                 }
             }
         }
     }
-    println!("{} expressions broken {rounds} times: {refused} refused, {parsed} still parse", all.len());
+    println!("{} expressions broken {done} times: {refused} refused, {parsed} still parse", all.len());
     assert!(parsed > 20 && refused > 20);
 }
 
-fn check(memory: &Memory, text: &str, expr: &promql::Expr) {
+fn check(memory: &Memory, seed: u64, text: &str, expr: &promql::Expr) {
     let printed = expr.to_string();
     // Prometheus prints infinity with its sign, which before `^` reads as an operator of its own, and a length below a
     // millisecond as none, which is no length.
     if !["Inf ^", "[0s", ":0s]"].iter().any(|odd| printed.contains(odd)) {
         for way in [printed.clone(), expr.pretty()] {
-            let again =
-                promql::parse_with(&way, Features::ALL).unwrap_or_else(|error| panic!("{text:?} -> {way:?}: {error}"));
-            assert_eq!(again.to_string(), printed, "{text:?}");
+            let again = promql::parse_with(&way, Features::ALL)
+                .unwrap_or_else(|error| panic!("seed {seed}: {text:?} -> {way:?}: {error}"));
+            assert_eq!(again.to_string(), printed, "seed {seed}: {text:?}");
         }
     }
     let engine = Engine { limits: Limits { samples_max: 3_000, ..Limits::default() }, ..Engine::default() };

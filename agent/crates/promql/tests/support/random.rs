@@ -1,5 +1,7 @@
 //! A generator that makes the same numbers of the same seed everywhere (splitmix64).
 
+use std::time::{Duration, Instant};
+
 /// The state.
 pub struct Random(pub u64);
 
@@ -27,4 +29,14 @@ impl Random {
     pub fn once_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
+}
+
+/// Returns seeds: `count` of them from 0 on, or as many as `NARTHEX_FUZZ_SECONDS` has time for, from `NARTHEX_FUZZ_SEED`
+/// on.
+pub fn rounds(count: usize) -> impl Iterator<Item = u64> {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let first = number("NARTHEX_FUZZ_SEED").unwrap_or(0);
+    let until = number("NARTHEX_FUZZ_SECONDS").map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    let last = first.saturating_add(count as u64);
+    (first..).take_while(move |seed| until.map_or(*seed < last, |until| Instant::now() < until))
 }
