@@ -169,6 +169,27 @@ fn many_kinds_of_failures_are_said_as_promtool_says_them() {
 }
 
 #[test]
+fn buckets_of_every_resolution_end_where_promtool_says() {
+    let Some(promtool) = peer("promtool", "bounds of native histograms beside promtool") else { return };
+    let mut series = String::new();
+    let mut wanted = String::new();
+    for schema in -4..=8 {
+        // A whole turn of the finest resolution on both sides of one, and of coarse ones as far as floats go.
+        let (first, count) = (-130, 260);
+        let buckets = vec!["1"; count].join(" ");
+        series += &format!(
+            "  - {{series: 'h{{s=\"{schema}\"}}', values: '{{{{schema:{schema} count:{count} sum:1 offset:{first} buckets:[{buckets}]}}}}'}}\n"
+        );
+        wanted += &format!("  - {{expr: 'h{{s=\"{schema}\"}}', eval_time: 0s}}\n");
+    }
+    let folder = Folder::new("bounds");
+    folder
+        .write("tests.yml", format!("tests:\n- interval: 1m\n  input_series:\n{series}  promql_expr_test:\n{wanted}"));
+    let code = compare(&promtool, folder.path(), &["test", "rules", "tests.yml"], false);
+    assert_eq!(code, Some(1));
+}
+
+#[test]
 fn rule_files_are_judged_as_by_promtool() {
     let Some(promtool) = peer("promtool", "rule files beside promtool") else { return };
     let mut judged = [0, 0, 0, 0];

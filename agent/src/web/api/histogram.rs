@@ -4,12 +4,10 @@
 //! {"count":"3","sum":"1.5","buckets":[[1,"-1","-0.5","1"],[3,"-0.001","0.001","1"],[0,"0.5","1","1"]]}
 //! ```
 //!
-//! The first number of a bucket says which bounds belong to it: 0 the upper, 1 the lower, 2 none, 3 both. Bounds are
-//! printed with all their digits, so they must be the peer's to the last bit: its table of powers was made by Go's
-//! `math.Exp2`, which is not always correctly rounded, and is made the same way here. Sources: Prometheus,
-//! `util/jsonutil`, `model/histogram/generic.go`; Go, `math/exp.go`.
+//! The first number of a bucket says which bounds belong to it: 0 the upper, 1 the lower, 2 none, 3 both. Source:
+//! Prometheus, `util/jsonutil`.
 
-use model::histogram::CUSTOM_BUCKETS_SCHEMA;
+use model::histogram::{CUSTOM_BUCKETS_SCHEMA, exponential_bound};
 use model::{Counts, Histogram, Span};
 
 use crate::web::json;
@@ -30,8 +28,10 @@ pub(super) fn write(out: &mut String, histogram: &Histogram) {
     let width = histogram.zero_threshold;
     let below: Vec<(i32, f64)> = populated(histogram, &histogram.negative_spans, false).collect();
     for (index, count) in below.into_iter().rev() {
-        let (lower, upper) =
-            (-exponential(index, histogram.schema), -exponential(index.saturating_sub(1), histogram.schema));
+        let (lower, upper) = (
+            -exponential_bound(index, histogram.schema),
+            -exponential_bound(index.saturating_sub(1), histogram.schema),
+        );
         buckets.push(1, lower, if upper > -width { -width } else { upper }, count);
     }
     if !is_custom {
@@ -43,8 +43,8 @@ pub(super) fn write(out: &mut String, histogram: &Histogram) {
                 (custom(index.saturating_sub(1), &histogram.custom_bounds), custom(index, &histogram.custom_bounds))
             }
             false => {
-                let lower = exponential(index.saturating_sub(1), histogram.schema);
-                (if lower < width { width } else { lower }, exponential(index, histogram.schema))
+                let lower = exponential_bound(index.saturating_sub(1), histogram.schema);
+                (if lower < width { width } else { lower }, exponential_bound(index, histogram.schema))
             }
         };
         // The lowest custom bucket holds all that is below, negative infinity too.
@@ -109,61 +109,6 @@ fn custom(index: i32, bounds: &[f64]) -> f64 {
         Ok(index) => bounds.get(index).copied().unwrap_or(f64::INFINITY),
         Err(_) => f64::NEG_INFINITY,
     }
-}
-
-/// Returns the upper bound of an exponential bucket.
-fn exponential(index: i32, schema: i32) -> f64 {
-    if schema <= 0 {
-        let exponent = i64::from(index) << schema.unsigned_abs().min(8);
-        // The last bucket that a float can reach ends at the largest float.
-        return if exponent == 1024 { f64::MAX } else { scaled(1.0, exponent) };
-    }
-    let schema = schema.min(8) as u32;
-    let place = (index & ((1 << schema) - 1)) as u32;
-    let (fraction, exponent) = (power(schema, place), i64::from(index >> schema) + 1);
-    if fraction == 0.5 && exponent == 1025 { f64::MAX } else { scaled(fraction, exponent) }
-}
-
-/// Returns an entry of the peer's table: about `2^(place / 2^schema - 1)`.
-fn power(schema: u32, place: u32) -> f64 {
-    match (schema, place) {
-        (_, 0) => 0.5,
-        (0, _) => 0.5,
-        (_, place) if place % 2 == 0 => power(schema - 1, place / 2),
-        _ => power(schema - 1, place / 2) * go_exp2(scaled(1.0, -i64::from(schema))),
-    }
-}
-
-/// Returns `2^x` as Go computes it, for `x` from 0 to 1.
-fn go_exp2(x: f64) -> f64 {
-    const LN2_HIGH: f64 = f64::from_bits(0x3fe6_2e42_fee0_0000);
-    const LN2_LOW: f64 = f64::from_bits(0x3dea_39ef_3579_3c76);
-    const P: [f64; 5] = [
-        f64::from_bits(0x3fc5_5555_5555_5555),
-        f64::from_bits(0xbf66_c16c_16be_bd93),
-        f64::from_bits(0x3f11_566a_af25_de2c),
-        f64::from_bits(0xbebb_bd41_c5d2_6bf1),
-        f64::from_bits(0x3e66_3769_72be_a4d0),
-    ];
-    let whole = (x + 0.5).floor();
-    let rest = x - whole;
-    let (high, low) = (rest * LN2_HIGH, -rest * LN2_LOW);
-    let r = high - low;
-    let t = r * r;
-    let c = r - t * (P[0] + t * (P[1] + t * (P[2] + t * (P[3] + t * P[4]))));
-    let y = 1.0 - ((low - (r * c) / (2.0 - c)) - high);
-    scaled(y, whole as i64)
-}
-
-/// Returns `value * 2^exponent`, exact where the result is a normal number.
-fn scaled(value: f64, exponent: i64) -> f64 {
-    let (mut value, mut left) = (value, exponent.clamp(-2_200, 2_200));
-    while left != 0 {
-        let step = left.clamp(-1_000, 1_000);
-        value *= f64::from_bits(((step + 1_023) as u64) << 52);
-        left -= step;
-    }
-    value
 }
 
 #[cfg(test)]
@@ -232,8 +177,5 @@ mod tests {
         for schema in [-4, 0, 8, 40, -60] {
             write(&mut String::new(), &Histogram { schema, ..far.clone() });
         }
-        assert_eq!(exponential(1024, 0), f64::MAX);
-        assert_eq!(exponential(2048, 1), f64::MAX);
-        assert_eq!(exponential(-1074, 0), f64::from_bits(1));
     }
 }

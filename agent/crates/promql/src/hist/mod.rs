@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use model::histogram::CUSTOM_BUCKETS_SCHEMA;
+use model::histogram::{CUSTOM_BUCKETS_SCHEMA, exponential_bound};
 use model::{Counts, Histogram, ResetHint, Span};
 
 mod arith;
@@ -137,10 +137,4 @@ impl Hist {
         }
         exponential_bound(index.saturating_sub(1), self.schema)
     }
-}
-
-fn exponential_bound(index: i32, schema: i32) -> f64 {
-    let exponent = f64::from(index) * f64::from(-schema).exp2();
-    // The last regular bucket ends at the largest float, the one behind it at infinity.
-    if exponent == 1024.0 { f64::MAX } else { exponent.exp2() }
 }
