@@ -139,7 +139,8 @@ fn open_tail(storage: &Storage, data_file: &Path) -> (Option<TailFile>, Option<V
     }
 }
 
-fn options(storage: &Storage) -> Options {
+/// Returns what the configuration says of a store.
+pub fn options(storage: &Storage) -> Options {
     Options {
         file_bytes: storage.size_bytes,
         sync_interval_ms: storage.sync_interval_ms,

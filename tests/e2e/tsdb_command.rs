@@ -6,8 +6,9 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value as Json;
 use support::agent::{Agent, program};
 use support::folder::Folder;
+use support::wait;
 
-use crate::held::QUICK;
+use crate::held::{LONG, QUICK};
 
 fn tsdb(folder: &Path, words: &[&str]) -> Output {
     let mut command = Command::new(program());
@@ -88,4 +89,53 @@ fn what_cannot_be_imported_is_told_with_its_line() {
     let agent = Agent::new(QUICK).started();
     let output = tsdb(&agent.data_folder(), &["stats"]);
     assert!(said(&output).contains("another agent is using this data file"), "{}", said(&output));
+}
+
+/// Copies an agent's data file; its tail is where a unit file would have put it.
+fn snapshot(agent: &Agent, to: &Path) -> Output {
+    let mut command = Command::new(program());
+    command.args(["tsdb", "snapshot"]).arg(to).arg(format!("--storage.path={}", agent.data_folder().display()));
+    command.env("RUNTIME_DIRECTORY", agent.folder().path().join("run")).output().expect("the program runs")
+}
+
+/// Returns the samples of a dump: time in milliseconds, and line.
+fn dumped(data: &Path) -> Vec<(i64, String)> {
+    let text = said(&tsdb(data, &["dump"]));
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let at = |line: &str| line.rsplit(' ').next().and_then(|at| at.replace('.', "").parse().ok()).expect("a time");
+    let mut found: Vec<(i64, String)> = lines.map(|line| (at(line), line.to_owned())).collect();
+    found.sort();
+    found
+}
+
+/// The agent goes on while it is copied; what it has not synced for an hour is in the copy too.
+#[test]
+fn a_running_agent_is_copied_whole_up_to_an_instant() {
+    let (folder, mut agent) = (Folder::new("snapshot"), Agent::new(QUICK).started());
+    let count = |agent: &Agent| {
+        let answer: Json = serde_json::from_str(&agent.query("count_over_time(up{job=\"node\"}[1h])")).expect("JSON");
+        answer["data"]["result"][0]["value"][1].as_str().and_then(|n| n.parse::<u64>().ok()).unwrap_or_default()
+    };
+    let mut copies = Vec::new();
+    for n in 0..3 {
+        let before = count(&agent);
+        wait::until_true(LONG, "another collection", || count(&agent) > before);
+        let copy = folder.path().join(format!("copy-{n}"));
+        let output = snapshot(&agent, &copy);
+        assert!(output.status.success(), "{}", said(&output));
+        assert!(tsdb(&copy, &["verify"]).status.success());
+        copies.push((count(&agent), copy));
+    }
+    let output = snapshot(&agent, &copies[0].1);
+    assert!(!output.status.success() && said(&output).contains("copy-0"), "{}", said(&output));
+    agent.terminate();
+    let all = dumped(&agent.data_folder());
+    for (collections, copy) in &copies {
+        let copied = dumped(copy);
+        let newest = copied.last().expect("samples").0;
+        let before = |all: &[(i64, String)]| -> Vec<_> { all.iter().filter(|(at, _)| *at < newest).cloned().collect() };
+        assert_eq!(before(&copied), before(&all), "{copy:?}");
+        let ups = copied.iter().filter(|(_, line)| line.starts_with("up{") && line.contains("job=\"node\"")).count();
+        assert!(ups as u64 + 2 >= *collections && ups > 0, "{ups} of {collections} in {copy:?}");
+    }
 }

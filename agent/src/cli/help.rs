@@ -18,7 +18,7 @@ Usage: narthex [run] [flags]             collect, keep, judge, notify, forward, 
        narthex test rules FILE..         run promtool's unit tests for rules
        narthex query instant|range|series|labels
                                          ask a running agent, or a data file without one
-       narthex tsdb import|dump|stats|verify
+       narthex tsdb import|dump|stats|verify|snapshot
                                          what is in the data file: in, out, what it costs, whether it is whole
        narthex COMMAND --help            more about one command
 
@@ -141,12 +141,13 @@ Examples:
 
 /// `narthex tsdb --help`.
 pub const TSDB: &str = "\
-Works on the data file while no agent runs on it.
+Works on the data file while no agent runs on it; snapshot also while one does.
 
 Usage: narthex tsdb import FILE..|-      OpenMetrics or Prometheus text with timestamps into the file
        narthex tsdb dump                 everything as OpenMetrics text
        narthex tsdb stats                what it holds, what a sample and each metric cost, how many days fit
        narthex tsdb verify               read every page and decode every sample
+       narthex tsdb snapshot FOLDER      a copy of the data file in another folder, while the agent goes on
 
   --storage.path=FOLDER   where the data file lies; default: the platform's state folder
   --storage.size=SIZE     how large a file that is made becomes, for example 1GB
@@ -159,6 +160,7 @@ Examples:
   narthex tsdb import --storage.path=/tmp/try history.om
   narthex tsdb stats --storage.path=/var/lib/narthex -o json
   narthex tsdb dump --storage.path=/var/lib/narthex --match='{__name__=\"up\"}'
+  narthex tsdb snapshot --storage.path=/var/lib/narthex /media/stick/today
 ";
 
 /// Prints a text on standard output. A reader that went away is no fault.

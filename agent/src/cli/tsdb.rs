@@ -1,10 +1,11 @@
-//! `narthex tsdb import|dump|stats|verify`: the data file without an agent.
+//! `narthex tsdb import|dump|stats|verify|snapshot`: the data file without an agent, or beside one.
 //!
-//! The file is opened as the agent opens it, and locked: while an agent runs on it these commands are refused. Only
-//! `import` writes samples; the others change nothing but the opening's number in the file.
+//! The file is opened as the agent opens it, and locked: while an agent runs on it these commands are refused, but for
+//! `snapshot`, which only reads. Only `import` writes samples; the others change nothing but the opening's number in the file.
 
 mod dump;
 mod import;
+mod snapshot;
 mod stats;
 mod verify;
 
@@ -66,7 +67,8 @@ pub fn main(mut arguments: Arguments) -> Result<(), Failure> {
         Some("dump") => dump::run(&asked),
         Some("stats") => stats::run(&asked),
         Some("verify") => verify::run(&asked),
-        _ => Err(Failure::Usage("tsdb what? 'narthex tsdb import|dump|stats|verify'".to_owned())),
+        Some("snapshot") => snapshot::run(&asked),
+        _ => Err(Failure::Usage("tsdb what? 'narthex tsdb import|dump|stats|verify|snapshot'".to_owned())),
     }
 }
 

@@ -90,6 +90,34 @@ impl DataFile {
         }
     }
 
+    /// Opens a file that is there to read it, whoever else uses it; returns its size too.
+    ///
+    /// # Errors
+    /// [`DataFileError::Io`].
+    pub fn to_read(path: &Path) -> Result<(Arc<dyn ReadAt>, u64), DataFileError> {
+        let fail = |source| DataFileError::Io { what: "opening data file", path: path.to_owned(), source };
+        let file = File::open(path).map_err(fail)?;
+        let bytes = file.metadata().map_err(fail)?.len();
+        Ok((Arc::new(DataFile { file: Arc::new(file) }), bytes))
+    }
+
+    /// Makes an empty file, and its folder where it is missing.
+    ///
+    /// # Errors
+    /// [`DataFileError`]; where there is a file already it is left as it is.
+    pub fn make(path: &Path) -> Result<DataFile, DataFileError> {
+        if path.exists() {
+            let source = io::ErrorKind::AlreadyExists.into();
+            return Err(DataFileError::Io { what: "making data file", path: path.to_owned(), source });
+        }
+        DataFile::open(path)
+    }
+
+    /// Removes a file that came to nothing.
+    pub fn remove(path: &Path) {
+        let _ = std::fs::remove_file(path);
+    }
+
     /// Returns what readers on other threads use.
     pub fn reader(&self) -> Arc<dyn ReadAt> {
         Arc::new(self.clone())

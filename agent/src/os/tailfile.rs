@@ -45,6 +45,16 @@ impl TailFile {
         Ok((TailFile { file }, held))
     }
 
+    /// Returns what the file holds, whoever is writing it; `None` when it cannot be read.
+    pub fn held(path: &Path) -> Option<Vec<u8>> {
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file = OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path).ok()?;
+        file.metadata().ok().filter(|found| found.is_file())?;
+        let mut held = Vec::new();
+        file.take(TAIL_BYTES_MAX).read_to_end(&mut held).ok()?;
+        Some(held)
+    }
+
     /// Writes bytes at an offset.
     ///
     /// # Errors

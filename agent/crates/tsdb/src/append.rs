@@ -174,10 +174,10 @@ impl SourceCache {
     }
 
     /// Returns the most bytes that a batch can add to the open block.
-    pub fn bytes_max(&mut self, offered: Offered<'_>, index: &Index, head: &Head, order: &Order) -> usize {
+    pub fn bytes_max(&mut self, offered: Offered<'_>, is_known: bool, index: &Index, head: &Head) -> usize {
         let Offered { id, batch, extra, .. } = offered;
         self.found_for = 0;
-        if self.knows(offered, head.block) && self.in_order(batch, head, order) {
+        if is_known {
             return batch.rows().iter().map(value_bytes).sum();
         }
         self.find_places(batch, extra, head.block);

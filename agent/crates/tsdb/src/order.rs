@@ -8,10 +8,9 @@
 //! Samples that have the time they are read at are always in order, also when the clock was set back: a new epoch
 //! forgets what was newest. So does a restart.
 
-use std::collections::HashMap;
-
 use model::Value;
 
+use crate::numbers::NumberMap;
 use crate::series::Index;
 
 /// How far behind the newest row a sample may be that is the newest of its series, whatever the window is: half of
@@ -40,7 +39,7 @@ pub(crate) struct Order {
     /// The time of the newest row.
     now: i64,
     /// By series: the newest time, and what stands for the value there.
-    newest: HashMap<u32, (i64, u64)>,
+    newest: NumberMap<(i64, u64)>,
 }
 
 /// Returns what tells one value from another; of a histogram its sum and count.

@@ -50,8 +50,10 @@ impl Store {
 
     fn append_in(&mut self, order: &mut Order, now: Now, batch: &Batch, source: SourceId, extra: &Labels) -> Appended {
         let offered = Offered { id: source.0, batch, extra, print: fingerprint(batch.shape()) };
-        if self.room() < self.bytes_max(offered, source, order) && self.shared.read().head.rows > 0 {
+        let (mut is_known, bytes_max) = self.judge(offered, source, order);
+        if self.room() < bytes_max && self.shared.read().head.rows > 0 {
             self.freeze(now);
+            is_known = false;
         }
         let room = self.room().saturating_sub(self.vanishing_bytes(source));
         let shared = Arc::clone(&self.shared);
@@ -60,7 +62,7 @@ impl Store {
         self.span(state);
         let cache = self.sources.entry(source).or_default();
         let mut found = Resolved { new_series: 0, vanished: Vec::new() };
-        if !cache.knows(offered, state.head.block) || !cache.in_order(batch, &state.head, order) {
+        if !is_known {
             for family in batch.families().iter().filter(|family| says_something(batch, family)) {
                 let (name, small) = (batch.name(family), &mut state.small);
                 if small.set_family(name, family.kind, batch.help(family), batch.unit(family)) {
@@ -211,9 +213,13 @@ impl Store {
         }
     }
 
-    fn bytes_max(&mut self, offered: Offered<'_>, source: SourceId, order: &Order) -> usize {
-        let state = self.shared.read();
-        self.sources.entry(source).or_default().bytes_max(offered, &state.index, &state.head, order)
+    /// Returns whether all of a batch's rows go where the last one's went, and how many bytes of the open block they
+    /// can take at most.
+    fn judge(&mut self, offered: Offered<'_>, source: SourceId, order: &Order) -> (bool, usize) {
+        let state = &*self.shared.read();
+        let cache = self.sources.entry(source).or_default();
+        let is_known = cache.knows(offered, state.head.block) && cache.in_order(offered.batch, &state.head, order);
+        (is_known, cache.bytes_max(offered, is_known, &state.index, &state.head))
     }
 
     /// Returns how many more bytes the open block can surely take.

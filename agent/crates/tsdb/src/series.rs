@@ -12,6 +12,8 @@ use std::hash::{BuildHasher, RandomState};
 
 use model::{Labels, MatchOp, Matcher};
 
+use crate::numbers::NumberMap;
+
 const NONE: u32 = u32::MAX;
 /// What a series takes beside the bytes of its labels: its entry and two places in maps that are half full, and what an
 /// allocation costs.
@@ -27,7 +29,7 @@ struct Entry {
 
 /// The index.
 pub(crate) struct Index {
-    entries: HashMap<u32, Entry>,
+    entries: NumberMap<Entry>,
     by_hash: HashMap<u64, u32>,
     hasher: RandomState,
     next: u32,
@@ -39,7 +41,7 @@ pub(crate) struct Index {
 impl Index {
     pub fn new(series_max: usize) -> Index {
         Index {
-            entries: HashMap::new(),
+            entries: NumberMap::default(),
             by_hash: HashMap::new(),
             hasher: RandomState::new(),
             next: 0,

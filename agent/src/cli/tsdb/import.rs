@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{IsTerminal, Read, Seek, SeekFrom, Write};
 use std::ops::ControlFlow;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use exposition::{Entry, Format, LabelRefs, Limits, Placed, ScrapeOptions, StreamError, TextStream};
@@ -21,6 +22,8 @@ use crate::os::clock::monotonic_ns;
 
 /// How many samples are gathered before they are stored.
 const GATHERED_MAX: usize = 1 << 18;
+/// How many series are stored together at most: their labels fit a block many times over.
+const TOGETHER_MAX: usize = 1_000;
 /// How often progress is shown, in nanoseconds.
 const PROGRESS_NS: u64 = 200_000_000;
 /// Imported rows are a source of their own.
@@ -33,8 +36,7 @@ pub fn run(asked: &Asked) -> Result<(), Failure> {
     }
     let mut import = Import {
         offline: asked.open(true)?,
-        series: HashMap::new(),
-        labels: Vec::new(),
+        places: Places::default(),
         samples: Vec::new(),
         families: HashMap::new(),
         gathered: 0,
@@ -61,9 +63,8 @@ struct Waiting {
 
 struct Import {
     offline: Offline,
-    /// Places by packed labels; kept over all files.
-    series: HashMap<Box<[u8]>, u32>,
-    labels: Vec<Labels>,
+    /// Kept over all files.
+    places: Places,
     samples: Vec<Vec<Waiting>>,
     families: HashMap<String, (MetricKind, String, String)>,
     gathered: usize,
@@ -147,29 +148,15 @@ impl Import {
         let Some(at) = at else {
             return Err("a sample without a timestamp, expected one: imports need to know when".to_owned());
         };
-        let place = self.place(name, labels)?;
-        if let Some(samples) = self.samples.get_mut(place as usize) {
+        let place = self.places.of(name, labels)?;
+        if place == self.samples.len() {
+            self.samples.push(Vec::new());
+        }
+        if let Some(samples) = self.samples.get_mut(place) {
             samples.push(Waiting { value, at, start });
             self.gathered += 1;
         }
         Ok(())
-    }
-
-    /// Returns a series' place, made when it is new.
-    fn place(&mut self, name: &str, labels: LabelRefs<'_>) -> Result<u32, String> {
-        let mut builder = LabelsBuilder::new();
-        for (name, value) in labels.iter().chain([(NAME, name)]) {
-            builder.set(name, value).map_err(|error| error.to_string())?;
-        }
-        let labels = builder.finish();
-        if let Some(place) = self.series.get(labels.packed()) {
-            return Ok(*place);
-        }
-        let place = self.labels.len() as u32;
-        self.series.insert(labels.packed().into(), place);
-        self.labels.push(labels);
-        self.samples.push(Vec::new());
-        Ok(place)
     }
 
     /// Stores what was gathered: the first sample of every series, the second, and so on.
@@ -178,14 +165,29 @@ impl Import {
         let mut order: Vec<usize> = (0..self.samples.len()).filter(|at| !self.samples[*at].is_empty()).collect();
         // The longest first, and families together: so a layer has the shape of the one before, cut off at the end.
         order.sort_by_key(|at| std::cmp::Reverse(self.samples[*at].len()));
+        for together in order.chunks(TOGETHER_MAX) {
+            self.store_layers(together)?;
+        }
+        self.samples.iter_mut().for_each(Vec::clear);
+        self.gathered = 0;
+        Ok(())
+    }
+
+    /// Stores what was gathered of these series, of which the first has most.
+    fn store_layers(&mut self, order: &[usize]) -> Result<(), Failure> {
         let layers = order.first().map_or(0, |at| self.samples[*at].len());
+        self.batch.clear();
+        for at in order {
+            let labels = &self.places.labels[*at];
+            add_family(&mut self.batch, labels.name(), &self.families);
+            self.batch.add_labels(labels, Value::Float(0.0));
+        }
         for layer in 0..layers {
-            self.batch.clear();
-            for at in order.iter().take_while(|at| self.samples[**at].len() > layer) {
-                let (labels, waiting) = (&self.labels[*at], &self.samples[*at][layer]);
-                add_family(&mut self.batch, labels.name(), &self.families);
-                self.batch.add_labels(labels, waiting.value.clone());
-                self.batch.stamp_last(Some(waiting.at), waiting.start);
+            let rows = order.partition_point(|at| self.samples[*at].len() > layer);
+            self.batch.truncate(rows);
+            for (row, at) in order.iter().take(rows).enumerate() {
+                let waiting = &self.samples[*at][layer];
+                self.batch.set(row, waiting.value.clone(), Some(waiting.at), waiting.start);
             }
             let now = self.offline.now();
             let appended = self.offline.store.append(now, &self.batch, IMPORT, &Labels::empty());
@@ -195,8 +197,6 @@ impl Import {
             self.offline.store.tick(now);
             self.offline.carry_out()?;
         }
-        self.samples.iter_mut().for_each(Vec::clear);
-        self.gathered = 0;
         Ok(())
     }
 
@@ -207,7 +207,7 @@ impl Import {
             "{}: {} samples of {} series imported in {:.1} s ({rate:.0} a second), {} blocks, {} of {} bytes used",
             self.offline.path.display(),
             self.stored,
-            self.labels.len(),
+            self.places.labels.len(),
             seconds,
             stats.blocks,
             stats.used_bytes,
@@ -223,6 +223,63 @@ impl Import {
             0 => Ok(()),
             refused => Err(Failure::Fault(format!("{refused} samples were refused: {:?}", self.refused))),
         }
+    }
+}
+
+/// Where series stand: a number for each, in the order in which they came.
+#[derive(Default)]
+struct Places {
+    /// By what a line says of its series, and by the label set that this is: one may be said in more than one way.
+    by_text: HashMap<Rc<[u8]>, usize>,
+    by_labels: HashMap<Labels, usize>,
+    labels: Vec<Labels>,
+    texts: Vec<Rc<[u8]>>,
+    /// Which one came behind each last time: in a dump mostly itself, in scrapes one behind the other the next.
+    behind: Vec<usize>,
+    last: usize,
+    text: Vec<u8>,
+}
+
+impl Places {
+    /// Returns a series' place, made when it is new.
+    fn of(&mut self, name: &str, labels: LabelRefs<'_>) -> Result<usize, String> {
+        self.text.clear();
+        for part in labels.iter().flat_map(|(name, value)| [name, value]).chain([name]) {
+            self.text.extend_from_slice(part.as_bytes());
+            // No text has this byte.
+            self.text.push(0xff);
+        }
+        for near in [self.last, self.behind.get(self.last).copied().unwrap_or_default()] {
+            if self.texts.get(near).is_some_and(|text| **text == *self.text) {
+                return Ok(self.went_to(near));
+            }
+        }
+        if let Some(place) = self.by_text.get(self.text.as_slice()) {
+            return Ok(self.went_to(*place));
+        }
+        let mut builder = LabelsBuilder::new();
+        for (name, value) in labels.iter().chain([(NAME, name)]) {
+            builder.set(name, value).map_err(|error| error.to_string())?;
+        }
+        let (labels, text) = (builder.finish(), Rc::<[u8]>::from(self.text.as_slice()));
+        let place = *self.by_labels.entry(labels.clone()).or_insert(self.labels.len());
+        self.by_text.insert(Rc::clone(&text), place);
+        if place == self.labels.len() {
+            self.labels.push(labels);
+            self.texts.push(text);
+            self.behind.push(place);
+        }
+        Ok(self.went_to(place))
+    }
+
+    fn went_to(&mut self, place: usize) -> usize {
+        if place != self.last
+            && let Some(behind) = self.behind.get_mut(self.last)
+        {
+            *behind = place;
+        }
+        self.last = place;
+        place
     }
 }
 
