@@ -58,6 +58,26 @@ fn what_is_imported_is_dumped_counted_and_verified() {
     assert!(said(&tsdb(&data, &["verify"])).contains("2 series, 200 samples decoded"));
 }
 
+/// Values that nothing predicts fill one block after the other while the one before is still being packed.
+#[test]
+fn what_fills_many_blocks_is_kept_whole() {
+    let folder = Folder::new("tsdb");
+    let (mut text, mut seed) = ("# TYPE noise gauge\n".to_owned(), 1u64);
+    for series in 0..2_000 {
+        for at in 0..6 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let value = (seed >> 11) as f64 / 1e9;
+            text += &format!("noise{{n=\"{series}\"}} {value} {}\n", 1_700_000_000 + at * 15);
+        }
+    }
+    let (file, data) = (folder.write("in.om", text + "# EOF\n"), folder.path().join("data"));
+    let output = tsdb(&data, &["import", "--storage.size=4MB", &file.display().to_string()]);
+    assert!(output.status.success() && said(&output).contains("12000 samples of 2000 series"), "{}", said(&output));
+    let stats: Json = serde_json::from_slice(&tsdb(&data, &["stats", "-o", "json"]).stdout).expect("JSON");
+    assert_eq!((stats["samples"].as_u64(), stats["series"].as_u64()), (Some(12_000), Some(2_000)), "{stats}");
+    assert!(stats["blocks"].as_u64() > Some(1), "{stats}");
+}
+
 #[test]
 fn a_flipped_bit_is_found_and_named() {
     let folder = Folder::new("tsdb");

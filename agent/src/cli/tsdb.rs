@@ -163,20 +163,23 @@ impl Offline {
         self.store.seal(now);
         self.store.flush(now);
         self.carry_out()?;
-        while self.store.stats().frozen {
-            self.store.tick(now);
-            self.carry_out()?;
+        match self.store.stats().dropped {
+            0 => Ok(()),
+            dropped => Err(Failure::Fault(format!("{}: {dropped} samples were dropped", self.path.display()))),
         }
-        Ok(())
     }
 
-    /// Does what the store asks of the disk, until it asks no more.
+    /// Does what the store asks of the disk, until it asks no more and no block is frozen: the next one would take its
+    /// place, and what it holds would be lost.
     fn carry_out(&mut self) -> Result<(), Failure> {
         let fault = |path: &PathBuf, error: std::io::Error| Failure::Fault(format!("{}: {error}", path.display()));
         loop {
             self.store.take_ops(&mut self.ops);
-            if self.ops.is_empty() {
+            if self.ops.is_empty() && !self.store.stats().frozen {
                 return Ok(());
+            }
+            if self.ops.is_empty() {
+                self.store.tick(self.clock.now());
             }
             for op in self.ops.drain(..) {
                 let done = match op {
