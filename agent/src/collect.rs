@@ -82,6 +82,8 @@ struct Worker {
     /// What was said of collectors that fail.
     troubles: BTreeMap<&'static str, Trouble>,
     writer: exposition::TextWriter,
+    /// How long the text was the last time.
+    text_bytes: usize,
 }
 
 impl Worker {
@@ -97,6 +99,7 @@ impl Worker {
             printing: false,
             troubles: BTreeMap::new(),
             writer: exposition::TextWriter::new(),
+            text_bytes: 0,
         }
     }
 
@@ -126,11 +129,14 @@ impl Worker {
                 self.readers.push(reply);
                 self.collect_for_readers();
             }
-            Ask::Print(batch, readers) => {
-                let mut text = String::new();
+            Ask::Print(batch, mut readers) => {
+                let mut text = String::with_capacity(self.text_bytes);
                 self.writer.write(&batch, &mut text);
-                for reply in readers {
-                    reply(text.clone());
+                self.text_bytes = text.len();
+                let last = readers.pop();
+                readers.into_iter().for_each(|reply| reply(text.clone()));
+                if let Some(reply) = last {
+                    reply(text);
                 }
                 self.keep(batch);
                 self.printing = false;

@@ -9,8 +9,6 @@
 //! does. A series whose newest sample within the lookback is a staleness marker is not printed; labels the series lacks
 //! are taken from `external_labels`. Several `match[]` are a union; series come out sorted by name, then labels.
 
-use std::collections::HashMap;
-
 use exposition::{Escaping, FederateRow, write_federate, write_federate_proto};
 use model::{Labels, Matcher, MetricKind, Querier, SelectError, SeriesSamples, TimeRange, UnixMs, Value};
 
@@ -57,20 +55,24 @@ fn newest(
     selectors: &[Vec<Matcher>],
     range: TimeRange,
     stop: &dyn Fn() -> bool,
-) -> Result<HashMap<Labels, FederateRow>, SelectError> {
-    // A series may be selected twice; the packed labels are the key because comparing them is one pass over memory.
-    let mut found: HashMap<Labels, FederateRow> = HashMap::new();
+) -> Result<Vec<FederateRow>, SelectError> {
+    let mut found: Vec<FederateRow> = Vec::new();
     for matchers in selectors {
         // Asked here too: a selector that finds nothing asks nobody, and there may be a thousand.
         if stop() {
             return Err(SelectError::Stopped);
         }
-        reader.select(matchers, range, &mut |labels, samples| {
+        reader.select_newest(matchers, range, &mut |labels, samples| {
             if let Some((at, value)) = last(&samples).filter(|(_, value)| !value.is_stale()) {
-                found.insert(labels.clone(), FederateRow { labels: labels.clone(), value, at });
+                found.push(FederateRow { labels: labels.clone(), value, at });
             }
             !stop()
         })?;
+    }
+    if selectors.len() > 1 {
+        // A series may be selected twice.
+        found.sort_unstable_by(|a, b| a.labels.packed().cmp(b.labels.packed()).then(b.at.cmp(&a.at)));
+        found.dedup_by(|a, b| a.labels == b.labels);
     }
     Ok(found)
 }
@@ -85,8 +87,7 @@ fn last(samples: &SeriesSamples<'_>) -> Option<(UnixMs, Value)> {
     Some((samples.at[index], value))
 }
 
-fn print(reader: &tsdb::Reader, found: HashMap<Labels, FederateRow>, external: &Labels, accept: &str) -> Answer {
-    let mut rows: Vec<FederateRow> = found.into_values().collect();
+fn print(reader: &tsdb::Reader, mut rows: Vec<FederateRow>, external: &Labels, accept: &str) -> Answer {
     let kind_of = |name: &str| reader.metadata(name).map_or(MetricKind::Unknown, |family| family.kind);
     let (is_proto, escaping) = negotiated(accept);
     match (is_proto, escaping) {

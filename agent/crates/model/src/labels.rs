@@ -55,7 +55,9 @@ impl Labels {
 
     /// Returns the value of a label; a label that is absent has none.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.iter().find(|(n, _)| *n == name).map(|(_, v)| v)
+        let (_, value) =
+            self.bytes().take_while(|(n, _)| *n <= name.as_bytes()).find(|(n, _)| *n == name.as_bytes())?;
+        std::str::from_utf8(value).ok()
     }
 
     /// Returns the metric name, empty when there is none.
@@ -68,9 +70,14 @@ impl Labels {
         PackedIter { rest: &self.packed }
     }
 
+    /// Returns names and values as bytes, which is enough to compare them.
+    fn bytes(&self) -> BytesIter<'_> {
+        BytesIter { rest: &self.packed }
+    }
+
     /// Returns how many labels there are.
     pub fn len(&self) -> usize {
-        self.iter().count()
+        self.bytes().count()
     }
 
     /// Returns whether there is no label.
@@ -117,7 +124,7 @@ impl Hash for Labels {
 
 impl Ord for Labels {
     fn cmp(&self, other: &Labels) -> Ordering {
-        self.iter().cmp(other.iter())
+        self.bytes().cmp(other.bytes())
     }
 }
 
@@ -202,11 +209,30 @@ pub fn push_packed(packed: &mut Vec<u8>, name: &str, value: &str) {
     }
 }
 
+/// Walks a label set that was packed here, without looking at its text.
+struct BytesIter<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for BytesIter<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    fn next(&mut self) -> Option<(&'a [u8], &'a [u8])> {
+        let (name, rest) = take_bytes(self.rest)?;
+        let (value, rest) = take_bytes(rest)?;
+        self.rest = rest;
+        Some((name, value))
+    }
+}
+
 fn take_str(bytes: &[u8]) -> Option<(&str, &[u8])> {
-    let (length, rest) = bytes.split_at_checked(2)?;
-    let length = u16::from_le_bytes([length[0], length[1]]) as usize;
-    let (text, rest) = rest.split_at_checked(length)?;
+    let (text, rest) = take_bytes(bytes)?;
     Some((std::str::from_utf8(text).ok()?, rest))
+}
+
+fn take_bytes(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_at_checked(2)?;
+    rest.split_at_checked(u16::from_le_bytes([length[0], length[1]]) as usize)
 }
 
 fn check_packed(packed: &[u8]) -> bool {

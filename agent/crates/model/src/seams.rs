@@ -70,6 +70,20 @@ pub trait Querier {
     /// [`SelectError`]; what was visited before stays valid, but the whole is not.
     fn select(&self, matchers: &[Matcher], range: TimeRange, visit: &mut Visitor<'_>) -> Result<(), SelectError>;
 
+    /// As [`Querier::select`], for who wants of each series no more than its newest sample within the range: older ones
+    /// may be left out, so whoever has the newest at hand need not read the others.
+    ///
+    /// # Errors
+    /// [`SelectError`].
+    fn select_newest(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+        visit: &mut Visitor<'_>,
+    ) -> Result<(), SelectError> {
+        self.select(matchers, range, visit)
+    }
+
     /// Visits the label sets of all series that all matchers accept and that may have samples within the range.
     ///
     /// # Errors

@@ -51,15 +51,20 @@ impl<'a> Overlay<'a> {
         let written = self.written.get(labels).cloned();
         written.or_else(|| self.ended.contains(&hash(labels)).then(|| Value::Float(stale_nan())))
     }
-}
 
-impl Querier for Overlay<'_> {
-    fn select(&self, matchers: &[Matcher], range: TimeRange, visit: &mut Visitor<'_>) -> Result<(), SelectError> {
+    /// Visits what `read` finds in the store, with what was written over it.
+    fn lay_over(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+        visit: &mut Visitor<'_>,
+        read: &dyn Fn(&mut Visitor<'_>) -> Result<(), SelectError>,
+    ) -> Result<(), SelectError> {
         if !range.contains(self.at) || (self.written.is_empty() && self.ended.is_empty()) {
-            return self.base.select(matchers, range, visit);
+            return read(visit);
         }
         let visited = RefCell::new(HashSet::<Labels, Fixed>::default());
-        self.base.select(matchers, range, &mut |labels, samples| {
+        read(&mut |labels, samples| {
             let Some(value) = self.last(labels) else { return visit(labels, samples) };
             visited.borrow_mut().insert(labels.clone());
             visit_with(labels, samples, self.at, value, visit)
@@ -73,6 +78,21 @@ impl Querier for Overlay<'_> {
             }
         }
         Ok(())
+    }
+}
+
+impl Querier for Overlay<'_> {
+    fn select(&self, matchers: &[Matcher], range: TimeRange, visit: &mut Visitor<'_>) -> Result<(), SelectError> {
+        self.lay_over(matchers, range, visit, &|visit| self.base.select(matchers, range, visit))
+    }
+
+    fn select_newest(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+        visit: &mut Visitor<'_>,
+    ) -> Result<(), SelectError> {
+        self.lay_over(matchers, range, visit, &|visit| self.base.select_newest(matchers, range, visit))
     }
 
     fn series(

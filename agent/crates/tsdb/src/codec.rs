@@ -44,6 +44,8 @@ pub(crate) struct State {
     cost_of_change: u16,
     scale: u8,
     raw: bool,
+    /// Whether what came last was a histogram; known to who writes only.
+    is_histogram: bool,
     /// How many values in a row found no scale: the search is long, so it is made less often then.
     misses: u8,
 }
@@ -66,6 +68,7 @@ impl Default for State {
             cost_of_change: 0,
             scale: 0,
             raw: false,
+            is_histogram: false,
             misses: 0,
         }
     }
@@ -75,6 +78,7 @@ impl State {
     /// Writes a float; returns false, and writes nothing, when it is as predicted.
     pub fn put_float(&mut self, value: f64, start: Option<i64>, out: &mut Vec<u8>) -> bool {
         let moved = self.put_start(start, out);
+        self.is_histogram = false;
         let bits = value.to_bits();
         if !moved && bits == self.predicted_bits() {
             self.believe();
@@ -102,6 +106,7 @@ impl State {
     /// Writes a histogram's bytes.
     pub fn put_histogram(&mut self, bytes: &[u8], start: Option<i64>, out: &mut Vec<u8>) {
         self.put_start(start, out);
+        self.is_histogram = true;
         out.push(HISTOGRAM);
         put_block(out, bytes);
     }
@@ -209,6 +214,11 @@ impl State {
     /// Returns whether the next integers are predicted to be what the last one was.
     fn stands_still(&self) -> bool {
         self.change == 0
+    }
+
+    /// Returns the float that was written last, unless a histogram was.
+    pub fn last_float(&self) -> Option<f64> {
+        (!self.is_histogram).then(|| f64::from_bits(self.bits))
     }
 
     /// Returns the last integer.

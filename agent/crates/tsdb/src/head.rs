@@ -228,6 +228,17 @@ impl Head {
         self.columns[place as usize].series
     }
 
+    /// Returns the newest sample of a column, when it is a float in the newest line of its source: the line's span and
+    /// tick, the value and its start timestamp.
+    pub fn newest_of(&self, place: u32) -> Option<(u32, i64, f64, Option<i64>)> {
+        let column = self.columns.get(place as usize).filter(|column| column.times.is_none())?;
+        let source = self.sources.get(column.source as usize)?;
+        let shape = source.shapes.get(usize::try_from(source.shape.state.last_int()).ok()?)?;
+        let value = column.values.state.last_float().filter(|_| shape.contains(place))?;
+        let (span, _) = source.spans.last()?;
+        Some((*span, source.tick.state.last_int(), value, column.values.state.start()))
+    }
+
     /// Returns the place of a source's column for a series in the table, made when it is new.
     pub fn column(&mut self, source: u32, series: u32, own_times: bool, out: &mut Vec<u8>) -> u32 {
         if let Some(found) = self.lookup.get(&(source, series, own_times)) {

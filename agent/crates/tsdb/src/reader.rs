@@ -8,6 +8,7 @@
 
 mod gather;
 mod lines;
+mod newest;
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
@@ -305,17 +306,16 @@ impl Reader {
         found.hits.sort_by_key(|hit| (hit.series, hit.view, hit.column));
         Ok(found)
     }
-}
 
-impl Querier for Reader {
-    fn select(
+    /// Visits the samples of the chosen series.
+    fn visit_chosen(
         &self,
-        matchers: &[Matcher],
+        chosen: Chosen,
         range: TimeRange,
         visit: &mut model::seams::Visitor<'_>,
     ) -> Result<(), SelectError> {
         let source = &mut Source::new(&self.shared);
-        let mut found = self.find(source, self.choose(matchers, range))?;
+        let mut found = self.find(source, chosen)?;
         let (mut kept, mut gathered) = (Kept::default(), Gathered::default());
         let hits = std::mem::take(&mut found.hits);
         for group in hits.chunk_by(|a, b| a.series == b.series) {
@@ -330,6 +330,28 @@ impl Querier for Reader {
             }
         }
         Ok(())
+    }
+}
+
+impl Querier for Reader {
+    fn select(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+        visit: &mut model::seams::Visitor<'_>,
+    ) -> Result<(), SelectError> {
+        self.visit_chosen(self.choose(matchers, range), range, visit)
+    }
+
+    fn select_newest(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+        visit: &mut model::seams::Visitor<'_>,
+    ) -> Result<(), SelectError> {
+        let mut chosen = self.choose(matchers, range);
+        self.visit_at_hand(&mut chosen, range, visit)?;
+        self.visit_chosen(chosen, range, visit)
     }
 
     fn series(

@@ -4,7 +4,7 @@
 mod board;
 
 use board::{Board, START, at, options};
-use model::{Labels, Matcher, Querier, SourceId, TimeRange, UnixMs};
+use model::{Labels, MatchOp, Matcher, Querier, SourceId, TimeRange, UnixMs};
 use tsdb::{Options, Reader};
 
 fn random(seed: &mut u64) -> u64 {
@@ -26,6 +26,25 @@ fn select(reader: &Reader, matchers: &[Matcher], range: TimeRange) -> Series {
     read.expect("a selection");
     found.sort();
     found
+}
+
+/// The newest sample of each series, and how many were delivered beside them.
+fn newest(reader: &Reader, matchers: &[Matcher], range: TimeRange) -> (Series, usize) {
+    let (mut found, mut older) = (Vec::new(), 0);
+    let read = reader.select_newest(matchers, range, &mut |labels, samples| {
+        let (at, value) = (samples.at.last().expect("a time"), samples.floats.last().expect("a value"));
+        found.push((labels.to_string(), vec![(at.0, value.to_bits())]));
+        older += samples.at.len() - 1;
+        true
+    });
+    read.expect("the newest");
+    found.sort();
+    (found, older)
+}
+
+fn last_of(all: Series) -> Series {
+    let last = |points: Vec<(i64, u64)>| points.last().copied().into_iter().collect();
+    all.into_iter().map(|(name, points)| (name, last(points))).collect()
 }
 
 fn within(all: &Series, range: TimeRange) -> Series {
@@ -80,6 +99,8 @@ fn check(options: Options, begin: u64) {
         let length = random(&mut seed) as i64 % [5_000, 300_000, 20_000_000][random(&mut seed) as usize % 3];
         let range = TimeRange { start: UnixMs(start), end: UnixMs(start + length) };
         assert_eq!(select(&reader, &[], range), within(&all, range), "seed {begin}: {range:?}");
+        let range = TimeRange { end: UnixMs(end - random(&mut seed) as i64 % 20_000), ..range };
+        assert_eq!(newest(&reader, &[], range).0, last_of(within(&all, range)), "seed {begin}: newest of {range:?}");
     }
     for name in ["sometimes", "own", "still"] {
         let range = TimeRange { start: UnixMs(end - 400_000), end: UnixMs(end) };
@@ -94,4 +115,62 @@ fn a_range_finds_what_lies_within_it() {
         check(Options { block_ms_max: 86_400_000, ..options() }, seed);
         check(Options { block_ms_max: 1_800_000, ..options() }, seed);
     }
+}
+
+/// The samples of two series that are there, and of one that has ended.
+fn some() -> Board {
+    let mut board = Board::new(options());
+    for step in 0..50 {
+        let step = f64::from(step);
+        let all = [("a", step), ("b", -step), ("gone", 1.0)];
+        board.append(1, if step < 40.0 { &all } else { &all[..2] });
+        board.pass(5_000);
+    }
+    board
+}
+
+#[test]
+fn the_newest_samples_are_at_hand() {
+    let board = some();
+    let range = TimeRange { start: UnixMs(board.now.wall.0 - 100_000), end: board.now.wall };
+    let live = [Matcher::new("n", MatchOp::NotEqual, "gone").expect("a matcher")];
+    let (found, older) = newest(&board.store.reader(), &live, range);
+    assert_eq!(found, last_of(select(&board.store.reader(), &live, range)));
+    assert_eq!((found.len(), older), (2, 0), "nothing older was read");
+    let past = TimeRange { end: UnixMs(board.now.wall.0 - 12_000), ..range };
+    assert_eq!(newest(&board.store.reader(), &live, past).0, last_of(select(&board.store.reader(), &live, past)));
+    let (found, older) = newest(&board.store.reader(), &[], range);
+    assert_eq!(found, last_of(select(&board.store.reader(), &[], range)));
+    assert!(found.len() == 3 && older > 0, "what ended is read as usual");
+}
+
+/// Each of these makes something else the newest than what the open block ends with.
+#[test]
+fn what_is_newer_elsewhere_is_found() {
+    let all = TimeRange::ALL;
+    let check = |board: &Board, expected: f64| {
+        let (found, _) = newest(&board.store.reader(), &[Matcher::equal("n", "a")], all);
+        assert_eq!(found, last_of(select(&board.store.reader(), &[Matcher::equal("n", "a")], all)));
+        assert_eq!(f64::from_bits(found.last().expect("a series").1[0].1), expected);
+    };
+    check(&some(), 49.0);
+    let mut two = Board::new(options());
+    for (source, value) in [(1, 1.0), (2, 2.0), (1, 3.0)] {
+        two.append(source, &[("a", value)]);
+        two.pass(5_000);
+    }
+    check(&two, 3.0);
+    let mut later = some();
+    let mut batch = Board::batch(&[("a", 77.0)]);
+    batch.stamp_last(Some(UnixMs(later.now.wall.0 + 1)), None);
+    later.store.append(later.now, &batch, SourceId(1), &Labels::from_pairs([("job", "test")]));
+    check(&later, 77.0);
+    let mut stepped = some();
+    stepped.now.wall.0 -= 60_000;
+    stepped.pass(5_000);
+    stepped.append(1, &[("a", 99.0), ("b", 0.0)]);
+    check(&stepped, 49.0);
+    stepped.pass(120_000);
+    stepped.append(1, &[("a", 99.0), ("b", 0.0)]);
+    check(&stepped, 99.0);
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use model::{ResetHint, SeriesSamples, TimeRange, UnixMs, is_stale_nan};
 
 use super::rate::{MIXED, combine, empty_like, is_gauge, not_counter, not_gauge};
-use super::select::{Reach, Samples};
+use super::select::{Reach, Samples, Wanted};
 use super::window::{Window, changes, resets};
 use super::{Cx, Sink};
 use crate::ast::*;
@@ -66,7 +66,7 @@ impl Cx<'_> {
             start: UnixMs(first.saturating_sub(self.lookback_ms).saturating_add(1)),
             end: UnixMs(last.saturating_add(self.lookback_ms)),
         };
-        self.read(&selector.matchers, range, &mut |labels, lent| {
+        self.read(&selector.matchers, range, Wanted::All, &mut |labels, lent| {
             let mut series = Series::new(labels.clone(), false, grid.steps);
             for step in 0..grid.steps {
                 let point = self.smooth_at(span, labels.name(), &lent, reach.to(grid, step));

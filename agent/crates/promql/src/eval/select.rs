@@ -136,10 +136,24 @@ impl Reach {
         (at[newest].0 > to.saturating_sub(self.range)).then_some(newest)
     }
 
+    /// Returns what is to be read for an instant selector: of one that looks at one time only, one sample of a series.
+    fn wanted(&self, grid: &Grid) -> Wanted {
+        if grid.steps == 1 || self.pinned.is_some() { Wanted::Newest } else { Wanted::All }
+    }
+
     /// Returns the end of the range at a step.
     pub fn to(&self, grid: &Grid, step: usize) -> i64 {
         self.pinned.unwrap_or_else(|| grid.at(step)).saturating_sub(self.offset)
     }
+}
+
+/// What is to be read of each series.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Wanted {
+    /// Every sample of the range.
+    All,
+    /// No more than the newest one.
+    Newest,
 }
 
 /// Is handed the series of a range: labels, whether the name is to be dropped, the samples, and where the range lies.
@@ -212,16 +226,21 @@ impl Cx<'_> {
         &self,
         matchers: &[Matcher],
         range: TimeRange,
+        wanted: Wanted,
         visit: &mut dyn FnMut(&Labels, SeriesSamples<'_>) -> Result<(), EvalError>,
     ) -> Result<(), EvalError> {
         let mut failed = None;
-        let result = self.source.select(matchers, range, &mut |labels, samples| match visit(labels, samples) {
+        let mut visit = |labels: &Labels, samples: SeriesSamples<'_>| match visit(labels, samples) {
             Ok(()) => true,
             Err(error) => {
                 failed = Some(error);
                 false
             }
-        });
+        };
+        let result = match wanted {
+            Wanted::All => self.source.select(matchers, range, &mut visit),
+            Wanted::Newest => self.source.select_newest(matchers, range, &mut visit),
+        };
         match (failed, result) {
             (Some(error), _) => Err(error),
             (None, Ok(())) => Ok(()),
@@ -244,7 +263,7 @@ impl Cx<'_> {
     pub fn walk(&self, selector: &VectorSelector, grid: &Grid, visit: &mut WalkVisitor<'_>) -> Result<(), EvalError> {
         let (reach, range) = self.instant_reach(selector, grid)?;
         let mut picked: Vec<Option<usize>> = Vec::with_capacity(grid.steps);
-        self.read(&selector.matchers, range, &mut |labels, samples| {
+        self.read(&selector.matchers, range, reach.wanted(grid), &mut |labels, samples| {
             picked.clear();
             let (mut behind, mut hist) = (Cursor::default(), 0);
             let mut any = false;
@@ -277,7 +296,7 @@ impl Cx<'_> {
             return self.select_smoothed(span, selector, grid, sink);
         }
         let (reach, range) = self.instant_reach(selector, grid)?;
-        self.read(&selector.matchers, range, &mut |labels, samples| {
+        self.read(&selector.matchers, range, reach.wanted(grid), &mut |labels, samples| {
             self.pass_by(grid.steps)?;
             let mut series = Series::new(labels.clone(), false, 0);
             let mut behind = Cursor::default();
@@ -336,7 +355,7 @@ impl Cx<'_> {
                     to = to.saturating_add(self.lookback_ms);
                 }
                 let range = TimeRange { start: UnixMs(from.saturating_add(1)), end: UnixMs(to) };
-                self.read(&selector.matchers, range, &mut |labels, lent| {
+                self.read(&selector.matchers, range, Wanted::All, &mut |labels, lent| {
                     samples.fill(&lent, self.only_sums.get());
                     self.lend(labels, false, &mut samples, &reach, sink)
                 })
