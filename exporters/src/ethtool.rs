@@ -199,16 +199,15 @@ impl Ethtool {
         Ok(())
     }
 
-    /// Puts names and values together; both answers say how many there are.
+    /// Puts names and values together; both answers say how many there are, and hold as many as they are long.
     fn read_counters(&mut self) {
         self.text.clear();
         self.counters.clear();
         let named = u32_at(&self.answer, 8).unwrap_or(0) as usize;
         let counted = u32_at(&self.values, 4).unwrap_or(0) as usize;
-        for index in 0..named.min(counted) {
-            let at = NAMES_AT + index * NAME_BYTES;
-            let name = self.answer.get(at..at + NAME_BYTES).and_then(text);
-            let (Some(name), Some(value)) = (name, u64_at(&self.values, VALUES_AT + index * 8)) else { continue };
+        let names = self.answer.get(NAMES_AT..).unwrap_or_default().chunks_exact(NAME_BYTES);
+        for (index, name) in names.enumerate().take(named.min(counted)) {
+            let (Some(name), Some(value)) = (text(name), u64_at(&self.values, VALUES_AT + index * 8)) else { continue };
             if name.is_empty() || !self.metrics.is_wanted(name) {
                 continue;
             }
@@ -338,6 +337,20 @@ mod tests {
         check("_rx", "received");
         check("prx", "prx");
         check("tx_rx_tx", "transmitted_received_transmitted");
+    }
+
+    /// A driver that claims four thousand million counters kept a processor busy for a minute a device.
+    #[test]
+    fn counters_are_as_many_as_there_are_whatever_is_claimed() {
+        let mut ethtool = Ethtool::new(&Settings::new()).expect("good settings");
+        let (claimed, mut name) = (u32::MAX.to_ne_bytes(), b"rx_drops".to_vec());
+        name.resize(NAME_BYTES, 0);
+        ethtool.answer = [&[0; 8][..], &claimed, &name].concat();
+        ethtool.values = [&[0; 4][..], &claimed, &7_u64.to_ne_bytes()].concat();
+        let start = std::time::Instant::now();
+        ethtool.read_counters();
+        assert_eq!(ethtool.counters.iter().map(|counter| counter.value).collect::<Vec<_>>(), [7.0]);
+        assert!(start.elapsed() < std::time::Duration::from_secs(1), "{:?}", start.elapsed());
     }
 
     #[test]

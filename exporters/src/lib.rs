@@ -7,6 +7,9 @@
 //!
 //! Nothing here has a thread or waits by a clock; what blocks on hardware is `gpio`, which has a lane of its own.
 
+// What several collectors share stands partly idle on a board that leaves some of them out, and nowhere else.
+#![cfg_attr(not(feature = "every"), allow(dead_code))]
+
 pub mod collector;
 pub mod error;
 #[cfg(feature = "gpio")]
@@ -19,27 +22,16 @@ pub mod settings;
 pub mod system;
 pub mod waiting;
 
-// What several collectors share stands partly idle on a board that leaves some of them out.
-#[allow(dead_code)]
 mod columns;
-#[allow(dead_code)]
 mod fields;
-#[allow(dead_code)]
 mod filter;
-#[allow(dead_code)]
 mod folder;
-#[allow(dead_code)]
 mod links;
-#[allow(dead_code)]
 mod number;
-#[allow(dead_code)]
 mod objects;
 mod peer;
-#[allow(dead_code)]
 mod procedures;
-#[allow(dead_code)]
 mod sheet;
-#[allow(dead_code)]
 mod single;
 
 #[cfg(feature = "arp")]
@@ -64,6 +56,8 @@ mod cpufreq;
 mod diskstats;
 #[cfg(feature = "dmi")]
 mod dmi;
+#[cfg(feature = "drm")]
+mod drm;
 #[cfg(feature = "edac")]
 mod edac;
 #[cfg(feature = "entropy")]
@@ -92,6 +86,8 @@ mod mdadm;
 mod meminfo;
 #[cfg(feature = "meminfo_numa")]
 mod meminfo_numa;
+#[cfg(feature = "mountstats")]
+mod mountstats;
 #[cfg(feature = "netclass")]
 mod netclass;
 #[cfg(feature = "netdev")]
@@ -197,6 +193,8 @@ pub const COLLECTORS: &[CollectorInfo] = &[
     diskstats::INFO,
     #[cfg(feature = "dmi")]
     dmi::INFO,
+    #[cfg(feature = "drm")]
+    drm::INFO,
     #[cfg(feature = "edac")]
     edac::INFO,
     #[cfg(feature = "entropy")]
@@ -225,6 +223,8 @@ pub const COLLECTORS: &[CollectorInfo] = &[
     meminfo::INFO,
     #[cfg(feature = "meminfo_numa")]
     meminfo_numa::INFO,
+    #[cfg(feature = "mountstats")]
+    mountstats::INFO,
     #[cfg(feature = "netclass")]
     netclass::INFO,
     #[cfg(feature = "netdev")]

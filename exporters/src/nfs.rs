@@ -6,7 +6,7 @@
 //! proc3 22 0 1061909262 48906 4077635 ...     how many numbers follow, then one a procedure
 //! ```
 //!
-//! Single mounts are in `/proc/self/mountstats`, which nothing here reads.
+//! Single mounts are in `/proc/self/mountstats`, see [`crate::mountstats`].
 
 use model::Batch;
 

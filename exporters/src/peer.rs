@@ -7,9 +7,9 @@
 use crate::settings::FlagUse;
 
 const NAMES: &str = "\
-collector.bcache collector.bcache.priorityStats collector.bcachefs collector.drbd collector.drm \
+collector.bcache collector.bcache.priorityStats collector.bcachefs collector.drbd \
 collector.fibrechannel collector.filesystem.mount-timeout= collector.filesystem.stat-workers= \
-collector.infiniband collector.lnstat collector.logind collector.mountstats collector.netclass_rtnl.with-stats \
+collector.infiniband collector.lnstat collector.logind collector.netclass_rtnl.with-stats \
 collector.ntp collector.ntp.ip-ttl= collector.ntp.local-offset-tolerance= collector.ntp.max-distance= \
 collector.ntp.protocol-version= collector.ntp.server= collector.ntp.server-is-local collector.ntp.server-port= \
 collector.pcidevice collector.pcidevice.idsfile= collector.pcidevice.names collector.perf \

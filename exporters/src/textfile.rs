@@ -42,6 +42,9 @@ const DIRECTORY: FlagInfo = FlagInfo {
 /// The most files read at a collection; what is more is left out and blamed.
 const FILES_MAX: usize = 4_096;
 
+/// The most bytes read of all files at a collection; a file that is more is left out and blamed.
+const TEXT_BYTES_MAX: usize = 16 << 20;
+
 /// Reads `*.prom` files.
 struct Textfile {
     directories: Vec<String>,
@@ -54,6 +57,8 @@ struct Textfile {
     files: Vec<File>,
     /// The files' paths.
     text: String,
+    /// How many bytes of files were read.
+    bytes: usize,
     merge: merge::Merge,
     failures: Failures,
 }
@@ -96,6 +101,7 @@ impl Textfile {
             parsed: Batch::new(),
             files: Vec::new(),
             text: String::new(),
+            bytes: 0,
             merge: merge::Merge::default(),
             failures: Failures::default(),
         }
@@ -128,6 +134,10 @@ impl Textfile {
         self.parsed.family("", "", MetricKind::Unknown);
         let rows = self.parsed.rows().len();
         let bytes = self.file.bytes(host, Path::new(directory), &[name])?;
+        if self.bytes + bytes.len() > TEXT_BYTES_MAX {
+            return Err(CollectError::malformed(Path::new(directory), 0, "at most 16 MiB in all files"));
+        }
+        self.bytes += bytes.len();
         let parsed = self.parser.parse(bytes, &mut self.parsed);
         let path = self.file.path();
         parsed.map_err(|error| CollectError::malformed(path, error.line, &error.what))?;
@@ -157,6 +167,7 @@ impl Collector for Textfile {
         self.parsed.clear();
         self.files.clear();
         self.text.clear();
+        self.bytes = 0;
         self.failures = Failures::default();
         let directories = std::mem::take(&mut self.directories);
         for directory in directories.iter().filter(|directory| !directory.is_empty()) {

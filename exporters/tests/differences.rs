@@ -250,6 +250,20 @@ fn paths_count_for_selinux() {
     check("selinux", &early, "node_selinux_enabled", &["node_selinux_enabled 0"], true);
 }
 
+/// The peer's netlink does not list what this machine answers for; its file does.
+#[test]
+fn neighbours_are_those_that_netlink_lists() {
+    let arp = "IP address\n1.1.1.1 0x1 0xc 00:00:00:00:00:00 * d0\n1.1.1.2 0x1 0x6 02:00:00:00:00:02 * d0\n";
+    let folder = Folder::new("differences-arp");
+    fs::create_dir_all(folder.0.join("proc/net")).expect("a folder can be made");
+    fs::write(folder.0.join("proc/net/arp"), arp).expect("a file can be written");
+    for (flag, count) in [("collector.arp.netlink", 1), ("no-collector.arp.netlink", 2)] {
+        let flags = ["collector.disable-defaults", "collector.arp", flag];
+        let text = printed(&mut lane_over(&folder.0, &flags, Box::new(Table { spaces: Vec::new() })));
+        assert!(text.contains(&format!("node_arp_entries{{device=\"d0\"}} {count}\n")), "{flag}: {text}");
+    }
+}
+
 #[test]
 fn every_kind_of_line_or_file_that_is_odd_hides_no_other() {
     let edac = [
@@ -301,6 +315,24 @@ fn files_that_older_kernels_lack_hide_no_other() {
         &["node_rapl_core_joules_total{index=\"0\",path=\"/sys/class/powercap/a\"} 5"],
         true,
     );
+    let card = [
+        ("sys/class/drm/card0/device/uevent", "DRIVER=amdgpu\n"),
+        ("sys/class/drm/card0/device/mem_info_vram_used", "7\n"),
+    ];
+    check("drm", &card, "node_drm_memory", &["node_drm_memory_vram_used_bytes{card=\"card0\"} 7"], true);
+    let mounts = "device a:/ mounted on /m with fstype nfs statvers=1.1\n age: x\n bytes: 1 y\n xprt: tcp 1 2\n\n\
+                  no device mounted on /n with fstype x\n\
+                  device b:/ mounted on /o with fstype nfs4 statvers=1.1\n age: 5\n xprt: tcp 1 2 3 4 5 6 7 8 9 10\n";
+    let stats = [
+        ("proc/self/mountstats", mounts),
+        ("proc/self/mountinfo", "1 1 0:1 / /m rw - nfs a:/ addr=A\n\n2 1 0:2 / /o rw - nfs4 b:/ rw,addr=B\n"),
+    ];
+    let row = "node_mountstats_nfs_age_seconds_total{export=\"b:/\",mountaddr=\"B\",protocol=\"tcp\"} 5";
+    check("mountstats", &stats, "node_mountstats_nfs_age", &[row], false);
+    let row = "node_mountstats_nfs_read_bytes_total{export=\"a:/\",mountaddr=\"A\",protocol=\"tcp\"} 1";
+    check("mountstats", &stats, "node_mountstats_nfs_read_bytes", &[row], false);
+    let row = "node_mountstats_nfs_transport_maximum_rpc_slots{export=\"b:/\",mountaddr=\"B\",protocol=\"tcp\",transport=\"0\"} 0";
+    check("mountstats", &stats, "node_mountstats_nfs_transport_maximum_rpc_slots{export=\"b", &[row], false);
     let ksm = [("sys/kernel/mm/ksm/run", "1\n"), ("sys/kernel/mm/ksm/sleep_millisecs", "20\n")];
     check("ksmd", &ksm, "node_ksmd", &["node_ksmd_run 1", "node_ksmd_sleep_seconds 0.02"], true);
 }

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 
 use exporters::COLLECTORS;
 
@@ -69,4 +70,28 @@ fn what_dashboards_and_a_real_board_know_is_told() {
     let untold: Vec<&String> = real.iter().filter(|name| !told.contains(*name) && !is_third(name)).collect();
     assert_eq!(untold, FORGOTTEN);
     assert!(used.count() > 200 && real.len() > 200);
+}
+
+/// Every collector of the ranking is served, or named in `DIFFERENCES.md` with the reason.
+#[test]
+fn what_is_not_served_is_listed_with_its_reason() {
+    let Some(shared) = shared("the ranking of collectors") else { return };
+    let ranking = fs::read_to_string(shared.join("node_exporter/collector-ranking.tsv")).expect("a ranking");
+    let listed = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("DIFFERENCES.md")).expect("a list");
+    let listed = listed.split("## Not served").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("its table");
+    let rows = listed.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |")?.split_once(" | "));
+    let left_out: BTreeSet<&str> =
+        rows.filter(|(_, why)| !why.trim().is_empty()).flat_map(|(names, _)| names.split(", ")).collect();
+    let mut tiers = [0; 3];
+    for row in ranking.lines().skip(1) {
+        let (tier, rest) = row.split_once('\t').expect("a tier");
+        let name = rest.split('\t').next().expect("a name");
+        let is_served = COLLECTORS.iter().any(|info| info.name == name);
+        assert_ne!(is_served, left_out.contains(name), "{name}: served {is_served}");
+        let tier: usize = tier.parse().expect("a number");
+        assert!(is_served || tier == 3, "{name} is of tier {tier}");
+        tiers[tier - 1] += usize::from(is_served);
+    }
+    assert_eq!(tiers[0] + tiers[1], 52, "the first two tiers");
+    eprintln!("served of tiers 1, 2, 3: {tiers:?}");
 }

@@ -107,6 +107,20 @@ fn a_hundred_megabytes_of_text_are_refused_at_once() {
 }
 
 #[test]
+fn text_files_that_are_too_much_together_are_left_out() {
+    let (folder, mut lane, _) = lane("much");
+    for name in ["much_a", "much_b"] {
+        let comments = "# nothing\n".repeat(900_000);
+        fs::write(folder.0.join(format!("textfile/{name}.prom")), format!("{comments}{name} 1\n")).expect("a file");
+    }
+    let text = printed(&mut lane);
+    assert!(text.contains("\nmuch_a 1\n") && !text.contains("\nmuch_b 1\n"), "{text}");
+    assert!(text.contains("node_textfile_scrape_error 1\n"));
+    fs::remove_file(folder.0.join("textfile/much_a.prom")).expect("a file to remove");
+    assert!(printed(&mut lane).contains("\nmuch_b 1\n"), "now it is not too much");
+}
+
+#[test]
 fn ten_thousand_text_files_are_bounded_and_said() {
     let (folder, mut lane, _) = lane("many");
     let directory = folder.0.join("textfile");

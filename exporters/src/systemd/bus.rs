@@ -16,6 +16,9 @@ pub const PATIENCE: Duration = Duration::from_secs(2);
 /// How many calls are on the way at once, so that neither side waits for the other to read.
 pub const CALLS_AT_ONCE: usize = 64;
 
+/// How many bytes of a message are read at once.
+const READ_BYTES: usize = 64 << 10;
+
 /// The most lines that the daemon may say before messages begin, in bytes.
 const GREETING_BYTES_MAX: usize = 4_096;
 
@@ -82,8 +85,13 @@ impl Bus {
         self.message.resize(wire::HEAD_BYTES, 0);
         self.stream.read_exact(&mut self.message)?;
         let bytes = wire::message_bytes(&self.message).ok_or(io::ErrorKind::InvalidData)?;
-        self.message.resize(bytes, 0);
-        self.stream.read_exact(&mut self.message[wire::HEAD_BYTES..])
+        // Memory is taken for what has come, not for what is announced.
+        while self.message.len() < bytes {
+            let filled = self.message.len();
+            self.message.resize(bytes.min(filled + READ_BYTES), 0);
+            self.stream.read_exact(&mut self.message[filled..])?;
+        }
+        Ok(())
     }
 
     /// Reads lines until the daemon says that we are let in.

@@ -9,8 +9,8 @@
 //! short or of another type than expected is `None`. Only little-endian answers are understood, which is what a
 //! little-endian machine's daemon sends. The format is the D-Bus specification 0.43's.
 
-/// The most bytes of one message here; the specification allows twice as many.
-pub const MESSAGE_BYTES_MAX: usize = 64 << 20;
+/// The most bytes of one message here, enough for fifty thousand units; the specification allows eight times as many.
+pub const MESSAGE_BYTES_MAX: usize = 16 << 20;
 
 /// The fixed part before the fields, with the length of the fields.
 pub const HEAD_BYTES: usize = 16;
