@@ -334,6 +334,11 @@ impl Core {
         self.own.scrapes = counted;
     }
 
+    /// Gives core what is counted of queries and exemplars, for the metrics.
+    pub fn set_asked(&mut self, queries: crate::web::counts::Told, exemplars: crate::exemplars::Counts) {
+        (self.own.queries, self.own.exemplars) = (queries, exemplars);
+    }
+
     /// Gives core the upstreams' state, for the metrics.
     pub fn set_upstreams(&mut self, upstreams: Vec<own::UpstreamState>) {
         self.own.upstreams = upstreams;

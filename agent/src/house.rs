@@ -13,7 +13,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use model::{Batch, Clock, Labels, Mono, UnixMs};
@@ -22,6 +22,7 @@ use tsdb::{DiskOp, OpDone};
 use crate::collect::{Ask, Collect};
 use crate::core::{Core, Effect, Event, pushes};
 use crate::disk::DiskThread;
+use crate::exemplars::Exemplars;
 use crate::io::scrape::{Scrapes, View};
 use crate::medium::retry::{Attempts, Found};
 use crate::os::service::Service;
@@ -31,7 +32,7 @@ use crate::rules_thread::RulesThread;
 use crate::scraping;
 use crate::upstream::{self, Upstream};
 use crate::web::targets::{Health, Target, Targets};
-use crate::web::{self, MetricsReply, Status};
+use crate::web::{self, MetricsReply, Status, Web};
 
 /// How long a stop may take to flush, in milliseconds: less than a service manager waits.
 const STOP_MS_MAX: u64 = 30_000;
@@ -189,6 +190,8 @@ pub struct Running {
     pub collect: Collect,
     /// Reads other targets.
     pub scrapes: Scrapes,
+    /// What answers, for what it counts, and the exemplars.
+    pub web: Arc<Web>,
     /// The store as queries see it.
     pub reader: Arc<RwLock<tsdb::Reader>>,
     /// The service manager.
@@ -221,8 +224,9 @@ impl Running {
             }
             let look = self.collect.look(now.mono).since_ms(now.mono);
             match receive(messages, self.wait_ms(now.mono, watchdog_ms, look)) {
-                Ok(Message::Event(event)) => {
+                Ok(Message::Event(mut event)) => {
                     self.show_upstreams(&event);
+                    self.take_exemplars(&mut event);
                     self.core.step(self.clock.now(), event, &mut effects);
                     self.apply(&mut effects);
                 }
@@ -254,7 +258,31 @@ impl Running {
             let states = self.upstreams.iter().map(Upstream::state).collect();
             self.core.set_upstreams(states);
             self.core.set_scrapes(self.scrapes.counted());
+            let exemplars = self.exemplars().counts();
+            self.core.set_asked(self.web.queries.told(), exemplars);
         }
+    }
+
+    /// Keeps what a scrape brought beside its samples, which core has no use for.
+    fn take_exemplars(&mut self, event: &mut Event) {
+        let Event::Scraped(delivery) = event else { return };
+        if delivery.exemplars.is_empty() && delivery.exemplars_left_out == 0 {
+            return;
+        }
+        // A time that was ours is told as that of the samples is.
+        let (raw, labelled) = (delivery.at.wall, self.core.store.wall_of(delivery.at));
+        let mut kept = self.exemplars();
+        kept.leave_out(delivery.exemplars_left_out);
+        for mut exemplar in delivery.exemplars.drain(..) {
+            if !exemplar.has_time && exemplar.at == raw {
+                exemplar.at = labelled;
+            }
+            kept.add(exemplar);
+        }
+    }
+
+    fn exemplars(&self) -> MutexGuard<'_, Exemplars> {
+        self.web.exemplars.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn apply(&mut self, effects: &mut Vec<Effect>) {

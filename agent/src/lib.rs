@@ -17,6 +17,7 @@ pub mod medium;
 
 pub mod collect;
 pub mod disk;
+pub mod exemplars;
 pub mod gpio;
 pub mod receivers;
 pub mod rules_thread;

@@ -15,6 +15,7 @@
 
 pub mod access;
 pub mod api;
+pub mod counts;
 pub mod federate;
 pub mod gzip;
 pub mod json;
@@ -26,14 +27,15 @@ pub mod status;
 pub mod targets;
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
 
 use exporters::Selection;
 use model::{Batch, Clock, Labels, UnixMs};
 use promql::Engine;
 
 use crate::core::pushes;
+use crate::exemplars::Exemplars;
 
 pub use settings::Settings;
 pub use status::Status;
@@ -71,6 +73,10 @@ pub struct Request {
     pub body: Vec<u8>,
     /// Set when the client has gone away.
     pub stop: Arc<AtomicBool>,
+    /// How long it waited for its turn, in nanoseconds.
+    pub queued_ns: AtomicU64,
+    /// Set before `stop` when it is stopped because it takes too long.
+    pub is_late: AtomicBool,
 }
 
 /// An answer, whole.
@@ -168,6 +174,10 @@ pub struct Web {
     pub external_labels: RwLock<Labels>,
     /// What is switched on of pushing.
     pub push: push::Options,
+    /// The newest exemplars.
+    pub exemplars: Arc<Mutex<Exemplars>>,
+    /// What is counted of queries.
+    pub queries: counts::Counts,
     /// The configuration in force, as YAML without secrets; replaced at reload.
     pub config: RwLock<String>,
 }
@@ -285,6 +295,8 @@ impl Request {
             peer: IpAddr::from([127, 0, 0, 1]),
             body: Vec::new(),
             stop: Arc::default(),
+            queued_ns: AtomicU64::new(0),
+            is_late: AtomicBool::new(false),
         }
     }
 
@@ -294,6 +306,6 @@ impl Request {
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        self.stop.load(Ordering::Acquire)
     }
 }

@@ -11,6 +11,7 @@ mod gate;
 mod held;
 
 mod central;
+mod exemplars;
 mod hanging;
 mod medium;
 mod mqtt;

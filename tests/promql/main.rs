@@ -1,8 +1,8 @@
 //! The query engine beside a running Prometheus: the same data, the same queries, both answers compared.
 //!
 //! The queries are those of real dashboards and rules, which lie beside the project, as the peer does; where one is
-//! missing the tests say so. Values may differ by a relative error of 1e-9; status, errors, warnings and infos must be
-//! equal. The agent's HTTP side is not in the picture: answers are compared as values.
+//! missing the tests say so. Values may differ by a relative error of 1e-9; status, errors, warnings, infos and how many
+//! samples were looked at, step by step, must be equal. The agent's HTTP side is not in the picture: answers are compared as values.
 
 #[path = "../../agent/crates/promql/tests/support/mod.rs"]
 mod given;
@@ -33,29 +33,63 @@ const AT: i64 = 1_790_003_590;
 /// What range queries ask for, in seconds: few wide steps, and narrow ones over everything and a bit more.
 const RANGES: [(i64, i64, i64); 2] = [(1_790_001_800, 1_790_003_600, 300), (1_789_999_900, 1_790_003_900, 40)];
 
-fn peers_answer(peer: &Peer, path: &str) -> Body {
-    let answer = peer.get(path);
-    let body = serde_json::from_slice(&answer.body).unwrap_or_else(|error| panic!("{path}: {error}"));
-    Body::of_http(answer.status, &body)
+/// An answer, and how many samples were looked at, at each step.
+struct Counted {
+    body: Body,
+    samples: Vec<u64>,
 }
 
-fn our_answer(memory: &Memory, query: &str, range: Option<(i64, i64, i64)>) -> Body {
+impl Counted {
+    /// Returns how the two differ.
+    fn differs(&self, wanted: &Counted, tolerance: f64, ordered: bool) -> Option<String> {
+        let differ = self.body.differs(&wanted.body, tolerance, ordered);
+        let counts = (self.samples != wanted.samples)
+            .then(|| format!("samples: found {:?}, wanted {:?}", self.samples, wanted.samples));
+        differ.or(counts)
+    }
+
+    /// Returns it without what a matter of chance chose to name.
+    fn without_examples(self) -> Counted {
+        Counted { body: self.body.without_examples(), ..self }
+    }
+}
+
+impl std::ops::Deref for Counted {
+    type Target = Body;
+
+    fn deref(&self) -> &Body {
+        &self.body
+    }
+}
+
+fn peers_answer(peer: &Peer, path: &str) -> Counted {
+    let answer = peer.get(&format!("{path}&stats=all"));
+    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let steps = body["data"]["stats"]["samples"]["totalQueryableSamplesPerStep"].as_array();
+    let samples = steps.into_iter().flatten().map(|pair| pair[1].as_u64().expect("a count")).collect();
+    Counted { body: Body::of_http(answer.status, &body), samples }
+}
+
+fn our_answer(memory: &Memory, query: &str, range: Option<(i64, i64, i64)>) -> Counted {
     answer_of(&Engine::default(), memory, query, AT, range)
 }
 
-fn answer_of(engine: &Engine, memory: &Memory, query: &str, at: i64, range: Option<(i64, i64, i64)>) -> Body {
+fn answer_of(engine: &Engine, memory: &Memory, query: &str, at: i64, range: Option<(i64, i64, i64)>) -> Counted {
+    let engine = Engine { counts_samples: true, ..engine.clone() };
     let expr = match promql::parse_with(query, Features::ALL) {
         Ok(expr) => expr,
-        Err(error) => return Body::of_parse_error(&error),
+        Err(error) => return Counted { body: Body::of_parse_error(&error), samples: Vec::new() },
     };
-    Body::of_engine(match range {
+    let answer = match range {
         None => engine.instant(memory, &expr, UnixMs(at * 1000), &|| false),
         Some((start, end, step)) => {
             let range = RangeArgs { start: UnixMs(start * 1000), end: UnixMs(end * 1000), step_ms: step * 1000 };
             engine.range(memory, &expr, range, &|| false)
         }
-    })
-    .without_newer_notes()
+    };
+    let samples = answer.as_ref().ok().and_then(|answer| answer.samples.as_ref());
+    let samples = samples.map_or(Vec::new(), |samples| samples.per_step.clone());
+    Counted { samples, body: Body::of_engine(answer).without_newer_notes() }
 }
 
 /// Returns every line of every file of expressions, in the order of the files' names; `None` where they are missing.
@@ -74,7 +108,9 @@ fn real_queries() -> Option<Vec<String>> {
 fn queries_of_real_dashboards_and_rules_are_answered_as_by_prometheus() {
     let Some(history) = shared_text("exporters/promql-golden/history.om.gz") else { return };
     let Some(queries) = real_queries() else { return };
-    let Some(peer) = Peer::prometheus_with_history(&history, &[]) else { return };
+    let Some(peer) = Peer::prometheus_with_history(&history, &["--enable-feature=promql-per-step-stats"]) else {
+        return;
+    };
     let memory = Memory::read(&history);
     let (mut equal, mut different, mut with_series) = (0, 0, 0);
     for query in &queries {
@@ -141,7 +177,7 @@ fn shares_of_series_are_those_prometheus_takes() {
         text += &format!("share{{n=\"{i}\",text=\"{long}\"}} 1 {AT}\n");
     }
     text += "# EOF\n";
-    let flags = "--enable-feature=promql-experimental-functions";
+    let flags = "--enable-feature=promql-experimental-functions,promql-per-step-stats";
     let Some(peer) = Peer::prometheus_with_history(&text, &[flags]) else { return };
     let memory = Memory::read(&text);
     for ratio in ["0", "0.01", "0.1", "0.5", "0.9", "1", "-0.1", "-0.5", "-0.99", "-1", "1.5", "-2"] {
@@ -176,7 +212,7 @@ fn ask_random(engine: &Engine, flag: &str) {
     let mut maker = Maker { random: Random(seed) };
     let start = (AT - 400) * 1000;
     let memory = maker.data(UnixMs(start));
-    let flags = format!("--enable-feature=promql-experimental-functions{flag}");
+    let flags = format!("--enable-feature=promql-experimental-functions,promql-per-step-stats{flag}");
     let Some(peer) = Peer::prometheus_with_history(&memory.write(), &[&flags]) else { return };
     let (mut equal, mut with_series, mut errors, mut newer, mut different) = (0, 0, 0, 0, 0);
     for round in 0..rounds {

@@ -3,7 +3,7 @@
 //! The house behind it is a fake that can be told to be busy or not ready; the store is a real one in memory.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 
 use model::{Batch, Clock, Labels, MetricKind, Mono, Now, SourceId, UnixMs};
 use narthex::core::pushes::{Ask, Told};
@@ -86,6 +86,8 @@ fn web(house: FakeHouse) -> Web {
         external_labels: RwLock::new(Labels::empty()),
         config: Default::default(),
         push: Default::default(),
+        exemplars: Arc::new(Mutex::new(narthex::exemplars::Exemplars::new(0))),
+        queries: Default::default(),
     }
 }
 

@@ -1,9 +1,10 @@
 //! What the agent answers over HTTP: all but `page` ask without a socket, `page` looks at the page with a browser.
 //!
-//! `peer` asks a real Prometheus the same, `schema` reads its description of the API, `federate` its own cases, and
+//! `peer` asks a real Prometheus the same, `beside` what stands beside the answers, `schema` reads its description of the API, `federate` its own cases, and
 //! `fuzz` asks nonsense. `world` is what they ask about.
 
 mod answers;
+mod beside;
 mod federate;
 mod fuzz;
 mod page;

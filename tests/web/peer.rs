@@ -15,10 +15,10 @@ use support::wait;
 
 use crate::world::{self, RULES, STEP_MS, Still, header, request, text};
 
-struct Both {
-    web: Web,
-    peer: Peer,
-    now: i64,
+pub struct Both {
+    pub web: Web,
+    pub peer: Peer,
+    pub now: i64,
     asked: usize,
     complaints: Vec<String>,
 }
@@ -42,12 +42,16 @@ fn send_all(now: i64, peer: &Peer) {
     assert!(frames > 0);
 }
 
-fn both() -> Option<Both> {
+/// Returns us and a real Prometheus with the same samples; `None` where there is none.
+pub fn both() -> Option<Both> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock past 1970").as_millis() as i64;
     // A whole step back, so that nothing is of the future to the peer.
     let now = now - now % STEP_MS;
     let config = "global: {scrape_interval: 1h, evaluation_interval: 1s}\nrule_files: ['{folder}/rules.yml']\n";
-    let args = ["--web.enable-remote-write-receiver", "--enable-feature=native-histograms,exemplar-storage"];
+    let args = [
+        "--web.enable-remote-write-receiver",
+        "--enable-feature=native-histograms,exemplar-storage,promql-per-step-stats",
+    ];
     let peer = Peer::prometheus(config, &args)?;
     send_all(now, &peer);
     Some(Both { web: world::web(now), peer, now, asked: 0, complaints: Vec::new() })

@@ -3,12 +3,13 @@
 //! What the samples are is the same at every run; when they are is the caller's word, because a real peer that is
 //! given the same samples wants them to be of today.
 
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 
 use model::{
     Batch, Clock, Counts, Histogram, Labels, MetricKind, Mono, Now, ResetHint, SourceId, Span, UnixMs, Value,
     histogram::CUSTOM_BUCKETS_SCHEMA,
 };
+use narthex::exemplars::Exemplars;
 use narthex::web::targets::{Dropped, Health, Target, Targets};
 use narthex::web::{Answer, House, MetricsReply, Request, Status, Web};
 use promql::Engine;
@@ -87,8 +88,8 @@ impl House for FakeHouse {
         None
     }
 
-    fn write(&self, _: Vec<Batch>) -> Option<Vec<tsdb::Refused>> {
-        None
+    fn write(&self, batches: Vec<Batch>) -> Option<Vec<tsdb::Refused>> {
+        Some(vec![tsdb::Refused::default(); batches.len()])
     }
 
     fn reload(&self) -> Result<(), String> {
@@ -193,6 +194,8 @@ pub fn web(now: i64) -> Web {
         external_labels: RwLock::new(Labels::empty()),
         config: RwLock::new("global:\n  scrape_interval: 15s\n".to_owned()),
         push: Default::default(),
+        exemplars: Arc::new(Mutex::new(Exemplars::new(100))),
+        queries: Default::default(),
     }
 }
 

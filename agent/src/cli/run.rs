@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use log::LevelFilter;
@@ -22,6 +22,7 @@ use crate::collect::{Around, Collect, Collection};
 use crate::config::{Config, ListenAddress, Loaded};
 use crate::core::{Core, Event};
 use crate::disk::DiskThread;
+use crate::exemplars::Exemplars;
 use crate::house::{Line, Message, Reload, Running, StartUpstreams, WebHouse, days_guessed, days_held, days_in_words};
 use crate::io::scrape::{News, Scrapes};
 use crate::io::{self, signals::Signal};
@@ -32,6 +33,7 @@ use crate::os::service::Service;
 use crate::receivers::Receivers;
 use crate::rules_thread::RulesThread;
 use crate::upstream;
+use crate::web::counts::Counts;
 use crate::web::{Settings, Web, push};
 use crate::{about, gpio, scraping};
 
@@ -227,6 +229,8 @@ fn start(flags: Flags, config: Config, loaded: Loaded) -> Result<(), Failure> {
         settings: settings.clone(),
         external_labels: RwLock::new(setup.external_labels.clone()),
         push: flags.push,
+        exemplars: Arc::new(Mutex::new(Exemplars::new(config.storage.exemplars_max))),
+        queries: Counts::default(),
         config: RwLock::new(loaded.shown),
     });
 
@@ -266,6 +270,7 @@ fn start(flags: Flags, config: Config, loaded: Loaded) -> Result<(), Failure> {
         upstreams,
         collect,
         scrapes,
+        web,
         reader,
         service,
         line: line.clone(),
@@ -275,7 +280,7 @@ fn start(flags: Flags, config: Config, loaded: Loaded) -> Result<(), Failure> {
         attempts,
         start_upstreams: starter(config, port),
     };
-    serve(listener, web, query_ms_max, &line).map_err(thread)?;
+    serve(listener, running.web.clone(), query_ms_max, &line).map_err(thread)?;
     line.set_ready();
     running.service.ready("serving");
     match running.run(&messages, reload) {
@@ -356,6 +361,7 @@ fn reloader(flags: &Flags, port: u16, web: Arc<Web>, query_ms_max: Arc<AtomicU64
         }
         running.collect.change(lanes, believed::interval_ms(&config));
         *web.external_labels.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = setup.external_labels.clone();
+        web.exemplars.lock().unwrap_or_else(PoisonError::into_inner).resize(config.storage.exemplars_max);
         *web.config.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = loaded.shown;
         running.line.event(Event::Changed(Box::new(setup)));
         for key in waiting_for_a_start(&in_force, &config) {

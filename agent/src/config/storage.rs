@@ -5,7 +5,7 @@
 //! ```
 //! Absent paths are the platform's (systemd's StateDirectory and RuntimeDirectory where there are), which the shell
 //! knows. Of Prometheus's own `storage.tsdb` the window for late samples and the retention by time are served; how much
-//! room there is says `size`. `storage.exemplars` has no effect.
+//! room there is says `size`.
 
 use std::path::{Path, PathBuf};
 
@@ -23,6 +23,8 @@ const SYNC_MS_MAX: u64 = 3_600_000;
 const MEMORY_BYTES_MIN: u64 = MIB;
 const MEMORY_BYTES_MAX: u64 = 1 << 30;
 const SERIES_MAX: u64 = 1_000_000;
+/// The peer's default, some 30 MB.
+const EXEMPLARS_MAX: u64 = 100_000;
 
 const _: () = assert!(tsdb::FILE_BYTES_MIN <= SIZE_BYTES_MIN && SIZE_BYTES_MAX <= tsdb::FILE_BYTES_MAX);
 
@@ -43,6 +45,8 @@ pub struct Storage {
     pub retention_ms: Option<u64>,
     /// How late a sample with its own time may be, in milliseconds.
     pub out_of_order_ms: u64,
+    /// How many exemplars are kept, in memory only; 0 keeps none.
+    pub exemplars_max: usize,
     /// Where the unsynced tail is kept across a crash of the agent.
     pub tail: Tail,
 }
@@ -69,6 +73,7 @@ impl Default for Storage {
             series_max: 10_000,
             retention_ms: None,
             out_of_order_ms: 0,
+            exemplars_max: 1_000,
             tail: Tail::Platform,
         }
     }
@@ -84,6 +89,7 @@ pub(super) struct RawStorage {
     tail: Option<At<String>>,
     retention: Option<At<u64>>,
     out_of_order: Option<At<u64>>,
+    exemplars: Option<At<u64>>,
 }
 
 impl RawStorage {
@@ -103,8 +109,15 @@ impl RawStorage {
             tsdb.known_but_unserved(&["stale_series_compaction_threshold", "chunk_encoding"], "", warnings);
             tsdb.finish(errors);
         }
+        let mut exemplars = None;
+        if let Some(node) = map.get("exemplars") {
+            let mut kept = node.map(errors);
+            exemplars = at(&mut kept, "max_exemplars", errors, Node::u64);
+            kept.finish(errors);
+        }
         let raw = RawStorage {
             retention,
+            exemplars,
             out_of_order,
             path: at(&mut map, "path", errors, Node::str),
             size: at(&mut map, "size", errors, Node::bytes),
@@ -116,7 +129,6 @@ impl RawStorage {
         if let Some(tsdb) = peek(&map, "tsdb") {
             check_tsdb(&tsdb, errors);
         }
-        map.known_but_unserved(&["exemplars"], "", warnings);
         map.finish(errors);
         raw
     }
@@ -135,6 +147,8 @@ impl RawStorage {
             // 0 is Prometheus's way to say that time does not matter.
             retention_ms: self.retention.map(|at| at.value).filter(|ms| *ms > 0),
             out_of_order_ms: self.out_of_order.map_or(default.out_of_order_ms, |at| at.value),
+            exemplars_max: within(self.exemplars, 0..=EXEMPLARS_MAX, default.exemplars_max as u64, |n| n, errors)
+                as usize,
             tail: match self.tail {
                 Some(tail) if tail.value == "none" => Tail::Nowhere,
                 tail => path(tail, base, errors).map_or(Tail::Platform, Tail::At),

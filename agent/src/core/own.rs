@@ -9,7 +9,9 @@ use rules::Counts;
 use tsdb::Stats;
 
 use crate::cli::VERSION;
+use crate::exemplars;
 use crate::scraping::{self, Counted};
+use crate::web::counts;
 use crate::web::status::Upstream as Shown;
 
 use MetricKind::{Counter, Gauge};
@@ -68,6 +70,10 @@ pub struct Own {
     pub upstreams: Vec<UpstreamState>,
     /// What is counted of scrapes; `None` while nobody is scraped. The loop keeps it fresh.
     pub scrapes: Option<Counted>,
+    /// What is counted of queries. The loop keeps it fresh.
+    pub queries: counts::Told,
+    /// What is counted of exemplars. The loop keeps it fresh.
+    pub exemplars: exemplars::Counts,
     reload_good: bool,
     reload_at: UnixMs,
 }
@@ -75,7 +81,14 @@ pub struct Own {
 impl Own {
     /// Returns the state at start: the configuration in force was just read.
     pub fn new(now: Now) -> Own {
-        Own { upstreams: Vec::new(), scrapes: None, reload_good: true, reload_at: now.wall }
+        Own {
+            upstreams: Vec::new(),
+            scrapes: None,
+            queries: counts::Told::default(),
+            exemplars: exemplars::Counts::default(),
+            reload_good: true,
+            reload_at: now.wall,
+        }
     }
 
     /// Notes how a reload went.
@@ -110,6 +123,8 @@ impl Own {
         if let Some(counted) = &self.scrapes {
             scraping::add_counted(counted, out);
         }
+        self.queries.add_to(out);
+        self.exemplars.add_to(out);
     }
 
     fn add_process(&self, out: &mut Batch, now: Now) {

@@ -25,8 +25,9 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use super::REQUESTS_LIGHT_MAX;
 use super::first_line::FirstLine;
 use super::patient::Patient;
-use crate::os::clock::boottime;
+use crate::os::clock::{boottime, monotonic_ns};
 use crate::trouble::Trouble;
+use crate::web::counts::Limit;
 use crate::web::gzip::{self, Encoding};
 use crate::web::push::PUSH_BYTES_MAX;
 use crate::web::receive::RECEIVE_BYTES_MAX;
@@ -192,11 +193,16 @@ impl Server {
         let mut late = std::pin::pin!(tokio::time::sleep(limit));
         let request = Arc::new(request);
         let timed_out = |phase| response(api::timed_out(&self.web, &request, phase), None);
+        let asked_at = monotonic_ns();
         let lane = if request.is_heavy() { &self.computing } else { &self.looking };
         let turn = tokio::select! {
             turn = lane.clone().acquire_owned() => turn,
-            () = late.as_mut() => return timed_out("query queue"),
+            () = late.as_mut() => {
+                self.web.queries.limited(Limit::Queue);
+                return timed_out("query queue");
+            }
         };
+        request.queued_ns.store(monotonic_ns().saturating_sub(asked_at), Ordering::Relaxed);
         let (web, asked) = (self.web.clone(), request.clone());
         // The turn goes along: it lasts until the work is done even when the client has gone away, and until there is
         // room for the answer when it has not.
@@ -204,7 +210,8 @@ impl Server {
         let (computed, is_late) = tokio::select! {
             computed = &mut computed => (computed, false),
             () = late => {
-                stop.store(true, Ordering::Relaxed);
+                request.is_late.store(true, Ordering::Relaxed);
+                stop.store(true, Ordering::Release);
                 (computed.await, true)
             }
         };
@@ -231,6 +238,7 @@ impl Server {
                 Err(_) => self.crowded.notify_waiters(),
             }
         }
+        self.web.queries.limited(Limit::Room);
         Err(Answer::text(503, "too many answers wait for slow clients\n"))
     }
 }
@@ -291,6 +299,8 @@ async fn read(request: hyper::Request<Incoming>, peer: IpAddr, stop: Arc<AtomicB
         peer,
         body: body.to_vec(),
         stop,
+        queued_ns: AtomicU64::new(0),
+        is_late: AtomicBool::new(false),
     })
 }
 

@@ -9,6 +9,7 @@
 //! begun is thrown away. Methods, status codes, texts and cross-origin headers are those of Prometheus 3; so is the list
 //! of paths, but for what writes, and what speaks of parts that we do not have.
 
+mod exemplars;
 mod histogram;
 mod query;
 mod rules;
@@ -18,13 +19,19 @@ mod syntax;
 mod targets;
 mod value;
 
+use std::sync::atomic::Ordering;
+
 use promql::EvalError;
 
+use super::counts::Limit;
 use super::params::Params;
 use super::{Answer, Request, Web, json};
 
 /// The largest answer, in bytes. What is larger would not fit a small board beside everything else.
 pub const ANSWER_BYTES_MAX: usize = 32 << 20;
+
+/// The most warnings, and the most infos, of an answer; the peer's number.
+const NOTES_MAX: usize = 10;
 
 /// What a handler has to say besides its data.
 #[derive(Debug, Default)]
@@ -51,7 +58,7 @@ const GET_POST: &str = "GET, OPTIONS, POST";
 const ROUTES: [(&str, &str, Handler); 25] = [
     ("query", GET_POST, query::instant),
     ("query_range", GET_POST, query::range),
-    ("query_exemplars", GET_POST, syntax::exemplars),
+    ("query_exemplars", GET_POST, exemplars::exemplars),
     ("format_query", GET_POST, syntax::format),
     ("parse_query", GET_POST, syntax::parse),
     ("labels", GET_POST, series::label_names),
@@ -97,10 +104,15 @@ pub fn answer(web: &Web, request: &Request, path: &str) -> Answer {
         return Answer::method_not_allowed(allow);
     }
     let mut out = String::from("{\"status\":\"success\",\"data\":");
+    if matches!(path, "query" | "query_range") {
+        web.queries.query();
+    }
     let call = Call { web, request, params: Params::of(request) };
     let answer = match handler(&call, &mut out) {
         Ok(notes) if notes.no_content => Answer::new(204, "", ""),
-        Ok(notes) => {
+        Ok(mut notes) => {
+            shorten(&mut notes.warnings, "warning");
+            shorten(&mut notes.infos, "info");
             for (name, texts) in [("warnings", &notes.warnings), ("infos", &notes.infos)] {
                 if !texts.is_empty() {
                     json::key(&mut out, name);
@@ -110,9 +122,25 @@ pub fn answer(web: &Web, request: &Request, path: &str) -> Answer {
             out.push('}');
             Answer::new(200, "application/json", out)
         }
-        Err(error) => error.answer(),
+        Err(error) => {
+            if let Some(limit) = error.limit {
+                // Who stopped it is known only here: the clock or the client.
+                let is_late = limit == Limit::Client && request.is_late.load(Ordering::Relaxed);
+                web.queries.limited(if is_late { Limit::Time } else { limit });
+            }
+            error.answer()
+        }
     };
     with_cors(web, request, answer)
+}
+
+/// Leaves so many notes of a kind as the peer does, and says how many more there were.
+fn shorten(texts: &mut Vec<String>, kind: &str) {
+    let more = texts.len().saturating_sub(NOTES_MAX);
+    if more > 0 {
+        texts.truncate(NOTES_MAX);
+        texts.push(format!("{more} more {kind} annotations omitted"));
+    }
 }
 
 /// Says which pages of others may read the answer; what controls is not under this roof.
@@ -138,27 +166,34 @@ pub struct ApiError {
     kind: &'static str,
     status: u16,
     text: String,
+    /// Which limit was in the way.
+    limit: Option<Limit>,
 }
 
 impl ApiError {
     /// Returns the error for a request that makes no sense.
     pub fn bad_data(text: impl Into<String>) -> ApiError {
-        ApiError { kind: "bad_data", status: 400, text: text.into() }
+        ApiError { kind: "bad_data", status: 400, text: text.into(), limit: None }
     }
 
     /// Returns the error for a query that makes no sense on these data.
     fn execution(text: impl Into<String>) -> ApiError {
-        ApiError { kind: "execution", status: 422, text: text.into() }
+        ApiError { kind: "execution", status: 422, text: text.into(), limit: None }
     }
 
     /// Returns the error for what is our fault.
     fn internal(text: impl Into<String>) -> ApiError {
-        ApiError { kind: "internal", status: 500, text: text.into() }
+        ApiError { kind: "internal", status: 500, text: text.into(), limit: None }
     }
 
     /// Returns the error for a part of the house that does not answer now.
     fn unavailable(text: impl Into<String>) -> ApiError {
-        ApiError { kind: "unavailable", status: 503, text: text.into() }
+        ApiError { kind: "unavailable", status: 503, text: text.into(), limit: None }
+    }
+
+    /// Returns it as one that a limit brought about.
+    fn by(self, limit: Limit) -> ApiError {
+        ApiError { limit: Some(limit), ..self }
     }
 
     /// Returns the answer that carries it.
@@ -186,13 +221,21 @@ impl From<EvalError> for ApiError {
             EvalError::Steps(_) => ("bad_data", 400),
             _ => ("execution", 422),
         };
-        ApiError { kind, status, text: error.to_string() }
+        let limit = match &error {
+            EvalError::TooManySamples { .. } => Some(Limit::Samples),
+            EvalError::TooManySeries { .. } => Some(Limit::Series),
+            EvalError::Steps(_) => Some(Limit::Steps),
+            EvalError::Stopped => Some(Limit::Client),
+            _ => None,
+        };
+        ApiError { kind, status, text: error.to_string(), limit }
     }
 }
 
 /// Returns the answer for a query that took longer than it may; `phase` is where it was, as the peer says it.
 pub fn timed_out(web: &Web, request: &Request, phase: &str) -> Answer {
-    let error = ApiError { kind: "timeout", status: 503, text: format!("query timed out in {phase}") };
+    let text = format!("query timed out in {phase}");
+    let error = ApiError { kind: "timeout", status: 503, text, limit: None };
     with_cors(web, request, error.answer())
 }
 

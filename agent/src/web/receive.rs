@@ -6,8 +6,10 @@
 //!
 //! Source: the Remote-Write 1.0 and 2.0 specifications, and Prometheus's receiver where they leave a choice.
 
-use exposition::{WriteLimits, WriteVersion, Written, read_write_request};
-use model::Batch;
+use std::sync::PoisonError;
+
+use exposition::{WriteLimits, WriteVersion, Written, WrittenExemplar, read_write_request};
+use model::{Batch, Exemplar};
 
 use super::{Answer, Request, Web, access};
 
@@ -72,7 +74,7 @@ pub(super) fn unpacked(packed: &[u8], what: &str, bytes_max: usize) -> Result<Ve
 }
 
 fn store(web: &Web, version: WriteVersion, written: Written) -> Answer {
-    let Written { floats, histograms, mut reasons, .. } = written;
+    let Written { floats, histograms, exemplars, mut reasons, .. } = written;
     let rows = |batches: &[Batch]| batches.iter().map(|batch| batch.rows().len() as u64).sum::<u64>();
     let (mut samples, mut natives) = (rows(&floats), rows(&histograms));
     let layers = floats.len();
@@ -84,6 +86,7 @@ fn store(web: &Web, version: WriteVersion, written: Written) -> Answer {
         *kept = kept.saturating_sub(refused.total());
         reasons.extend(told(refused));
     }
+    let exemplars = keep(web, exemplars);
     // As Prometheus: a 1.0 sender is not told of series without a name, because it would only stop.
     let is_bad =
         !reasons.is_empty() && (version == WriteVersion::V2 || refused.iter().any(|refused| refused.total() > 0));
@@ -95,9 +98,22 @@ fn store(web: &Web, version: WriteVersion, written: Written) -> Answer {
         let count = |value: u64| value.to_string();
         answer.headers.push(("x-prometheus-remote-write-samples-written", count(samples)));
         answer.headers.push(("x-prometheus-remote-write-histograms-written", count(natives)));
-        answer.headers.push(("x-prometheus-remote-write-exemplars-written", count(0)));
+        answer.headers.push(("x-prometheus-remote-write-exemplars-written", count(exemplars)));
     }
     answer
+}
+
+/// Keeps exemplars and returns how many. As with the peer, one that is not kept is only counted.
+fn keep(web: &Web, exemplars: Vec<WrittenExemplar>) -> u64 {
+    let mut kept = web.exemplars.lock().unwrap_or_else(PoisonError::into_inner);
+    let all = exemplars.into_iter().map(|WrittenExemplar { series, labels, value, at }| Exemplar {
+        series,
+        labels,
+        value,
+        at,
+        has_time: true,
+    });
+    all.map(|exemplar| u64::from(kept.add(exemplar))).sum()
 }
 
 /// Says why a store refused rows.

@@ -11,7 +11,7 @@ pub const QUERIES_MAX_DEFAULT: usize = 2;
 
 /// The peer's feature flags that change nothing here: what they switch on is always on (`true`), or we have nothing like
 /// it. Those of the language are known to `promql`.
-const WITHOUT_EFFECT: [(&str, bool); 23] = [
+const WITHOUT_EFFECT: [(&str, bool); 22] = [
     ("native-histograms", true),
     ("expand-external-labels", true),
     ("promql-at-modifier", true),
@@ -21,7 +21,6 @@ const WITHOUT_EFFECT: [(&str, bool); 23] = [
     ("exemplar-storage", false),
     ("extra-scrape-metrics", false),
     ("new-service-discovery-manager", false),
-    ("promql-per-step-stats", false),
     ("memory-snapshot-on-shutdown", false),
     ("auto-gomaxprocs", false),
     ("auto-gomemlimit", false),
@@ -44,6 +43,8 @@ pub struct Settings {
     pub features: Features,
     /// Whether metric names are taken off series at the end of a query.
     pub delayed_name_removal: bool,
+    /// Whether a query may be asked how many samples it looked at, at each step.
+    pub per_step_stats: bool,
     /// The names that were given, as they were given.
     pub feature_names: Vec<String>,
     /// Every flag with its value, by name, for `/api/v1/status/flags`.
@@ -61,6 +62,7 @@ impl Default for Settings {
         Settings {
             features: Features::default(),
             delayed_name_removal: false,
+            per_step_stats: false,
             feature_names: Vec::new(),
             flags: Vec::new(),
             queries_max: QUERIES_MAX_DEFAULT,
@@ -79,6 +81,8 @@ impl Settings {
             self.feature_names.push(name.to_owned());
             if name == "promql-delayed-name-removal" {
                 self.delayed_name_removal = true;
+            } else if name == "promql-per-step-stats" {
+                self.per_step_stats = true;
             } else if !self.features.enable(name) {
                 let known = WITHOUT_EFFECT.iter().find(|(known, _)| *known == name);
                 // As the peer: an unknown name is said and does no harm, so that unit files survive a change of level.

@@ -12,6 +12,7 @@ pub mod matcher;
 pub mod pattern;
 
 pub mod batch;
+mod exemplar;
 pub mod histogram;
 pub mod row;
 pub mod sample;
@@ -26,6 +27,7 @@ pub mod seams;
 
 pub use alert::{Alert, AlertState};
 pub use batch::{Batch, Family, MetricKind, Row, SourceId};
+pub use exemplar::Exemplar;
 pub use histogram::{Counts, Histogram, ResetHint, Span};
 pub use labels::{Labels, LabelsBuilder};
 pub use matcher::{MatchOp, Matcher};

@@ -11,6 +11,7 @@ use crate::annotations::Notes;
 use crate::ast::{Expr, ValueType};
 use crate::error::EvalError;
 use crate::eval::{Cx, Unique, text_of};
+use crate::stats::Counting;
 use crate::value::{Answer, Grid, MatrixSeries, QueryValue, Series, Val, VectorItem};
 
 /// What a query may use.
@@ -52,6 +53,8 @@ pub struct Engine {
     pub subquery_step_ms: i64,
     /// Whether metric names are taken off at the end and not on the way (a feature flag of Prometheus).
     pub delayed_name_removal: bool,
+    /// Whether samples that are looked at are counted.
+    pub counts_samples: bool,
 }
 
 impl Default for Engine {
@@ -61,6 +64,7 @@ impl Default for Engine {
             lookback_ms: 300_000,
             subquery_step_ms: 60_000,
             delayed_name_removal: false,
+            counts_samples: false,
         }
     }
 }
@@ -77,8 +81,8 @@ impl Engine {
         at: UnixMs,
         stop: &dyn Fn() -> bool,
     ) -> Result<Answer, EvalError> {
-        let cx = self.context(source, at.0, at.0, 0, stop);
         let grid = Grid { start: at.0, step: 1, steps: 1 };
+        let cx = self.context(source, [at.0, at.0, 0], grid.steps, stop);
         let value = match expr.value_type() {
             ValueType::Matrix => QueryValue::Matrix(self.sorted(cx.raw_matrix(expr, &grid)?)?),
             _ => match cx.eval(expr, &grid)? {
@@ -87,7 +91,7 @@ impl Engine {
                 Val::Vector(all) => QueryValue::Vector(vector_items(&cx, all, at)?),
             },
         };
-        Ok(answer(cx.notes, value))
+        Ok(answer(cx, value))
     }
 
     /// Evaluates at every step of a range. The value is a matrix, sorted by labels.
@@ -102,7 +106,7 @@ impl Engine {
         stop: &dyn Fn() -> bool,
     ) -> Result<Answer, EvalError> {
         let steps = self.steps(range)?;
-        let cx = self.context(source, range.start.0, range.end.0, range.step_ms, stop);
+        let cx = self.context(source, [range.start.0, range.end.0, range.step_ms], steps, stop);
         let grid = Grid { start: range.start.0, step: range.step_ms, steps };
         let points = |series: &Series| {
             let mut points = Vec::with_capacity(series.len());
@@ -142,7 +146,8 @@ impl Engine {
                 )));
             }
         };
-        Ok(answer(cx.notes, QueryValue::Matrix(self.sorted(all)?)))
+        let all = self.sorted(all)?;
+        Ok(answer(cx, QueryValue::Matrix(all)))
     }
 
     fn steps(&self, range: RangeArgs) -> Result<usize, EvalError> {
@@ -173,9 +178,8 @@ impl Engine {
     fn context<'a>(
         &self,
         source: &'a dyn Querier,
-        start: i64,
-        end: i64,
-        step: i64,
+        [start, end, step]: [i64; 3],
+        steps: usize,
         stop: &'a dyn Fn() -> bool,
     ) -> Cx<'a> {
         Cx {
@@ -190,6 +194,8 @@ impl Engine {
             notes: RefCell::new(Notes::default()),
             only_sums: Cell::new(false),
             dropped_metadata: Cell::new(false),
+            counting: Counting::new(self.counts_samples, steps),
+            peak: Cell::new(0),
             held: Cell::new(0),
             series: Cell::new(0),
             passed: Cell::new(0),
@@ -228,7 +234,7 @@ fn vector_items(cx: &Cx<'_>, all: Vec<Series>, at: UnixMs) -> Result<Vec<VectorI
     Ok(items)
 }
 
-fn answer(notes: RefCell<Notes>, value: QueryValue) -> Answer {
-    let (warnings, infos) = notes.into_inner().finish();
-    Answer { value, warnings, infos }
+fn answer(cx: Cx<'_>, value: QueryValue) -> Answer {
+    let (warnings, infos) = cx.notes.into_inner().finish();
+    Answer { value, warnings, infos, samples: cx.counting.finish(cx.peak.get()) }
 }

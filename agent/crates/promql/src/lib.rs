@@ -18,6 +18,7 @@ mod parse;
 mod pretty;
 mod print;
 pub mod script;
+mod stats;
 mod value;
 mod xxhash;
 
@@ -26,4 +27,5 @@ pub use engine::{Engine, Limits, RangeArgs};
 pub use error::{EvalError, ParseError};
 pub use functions::{FUNCTIONS, Function};
 pub use parse::{Features, HEIGHT_MAX, NESTING_MAX, parse, parse_metric_selector, parse_selector, parse_with};
+pub use stats::SampleStats;
 pub use value::{Answer, MatrixSeries, QueryValue, VectorItem};

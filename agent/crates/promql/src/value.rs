@@ -9,6 +9,7 @@ use std::sync::Arc;
 use model::{Labels, UnixMs, Value, is_stale_nan, stale_nan};
 
 use crate::hist::Hist;
+use crate::stats::SampleStats;
 
 /// The result of a query.
 #[derive(Debug, Clone)]
@@ -19,6 +20,8 @@ pub struct Answer {
     pub warnings: Vec<String>,
     /// What is good to know, `PromQL info: ...`.
     pub infos: Vec<String>,
+    /// How many samples were looked at; only where the engine counts them.
+    pub samples: Option<SampleStats>,
 }
 
 /// The value of a query.

@@ -31,6 +31,22 @@ const DROPPED: u32 = u32::MAX;
 /// Instead of a row: the series cannot be held.
 const TOO_LARGE: u32 = u32::MAX - 1;
 
+/// An exemplar that a scrape brought.
+#[derive(Debug)]
+pub(crate) struct Example {
+    /// The row of its series.
+    pub row: u32,
+    pub labels: Labels,
+    pub value: f64,
+    /// When, by its own word.
+    pub at: Option<UnixMs>,
+    /// When its sample is, by its own word.
+    pub sample_at: Option<UnixMs>,
+}
+
+/// The most exemplars that are taken of one scrape, in the order in which they come; further ones are counted.
+const EXEMPLARS_MAX: usize = 1_000;
+
 /// What a scrape counted, good or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Count {
@@ -53,6 +69,37 @@ pub(crate) struct Desk {
     pub spare: Batch,
     /// Starts every hash.
     pub seed: u64,
+    /// The exemplars of the scrape that was read last.
+    pub examples: Vec<Example>,
+    /// How many of them were too many.
+    pub examples_left_out: u64,
+}
+
+impl Desk {
+    fn forget_examples(&mut self) {
+        self.examples.clear();
+        self.examples_left_out = 0;
+    }
+}
+
+/// Keeps the exemplars of a sample that became this row.
+fn keep_examples(entry: &Entry<'_>, row: u32, at: Option<UnixMs>, kept: &mut Vec<Example>, left_out: &mut u64) {
+    let exemplars = match entry {
+        Entry::Sample(sample) => sample.exemplars,
+        Entry::Histogram(sample) => sample.exemplars,
+        _ => return,
+    };
+    if row >= TOO_LARGE {
+        return;
+    }
+    for exemplar in exemplars.iter() {
+        if kept.len() >= EXEMPLARS_MAX {
+            *left_out += 1;
+            continue;
+        }
+        let labels = Labels::from_pairs(exemplar.labels.iter());
+        kept.push(Example { row, labels, value: exemplar.value, at: exemplar.at, sample_at: at });
+    }
 }
 
 /// A body to be read.
@@ -122,7 +169,9 @@ impl Intake {
 
     /// Reads a body that has the series of the last one, in their order; else the batch's values are spoilt.
     fn again(&self, reading: Reading<'_>, desk: &mut Desk, batch: &mut Batch) -> Option<Count> {
+        desk.forget_examples();
         let (seed, mut known) = (desk.seed, self.known.iter());
+        let (examples, left_out) = (&mut desk.examples, &mut desk.examples_left_out);
         let (mut about, mut count) = (Hash::new(seed), Count::default());
         let fits = walk(reading, &mut desk.memory, &mut |entry| {
             let Some((series, value, at, start)) = sample_of(&entry, seed, reading.job) else {
@@ -135,6 +184,7 @@ impl Intake {
             count.kept += u64::from(row != DROPPED);
             count.too_large += u64::from(row == TOO_LARGE);
             batch.set(row as usize, value, at, start);
+            keep_examples(&entry, row, at, examples, left_out);
             Ok(())
         });
         if fits.is_err() || known.next().is_some() || about.get() != self.about {
@@ -146,7 +196,8 @@ impl Intake {
     fn anew(&mut self, reading: Reading<'_>, desk: &mut Desk) -> Result<(Batch, Count), (String, Count)> {
         let mut batch = std::mem::take(&mut desk.spare);
         batch.clear();
-        let seed = desk.seed;
+        desk.forget_examples();
+        let (seed, examples, left_out) = (desk.seed, &mut desk.examples, &mut desk.examples_left_out);
         let old: HashMap<u64, u32> = self.known.iter().map(|known| (known.series, known.row)).collect();
         // Without its batch what is known has no labels any more, and still says which series are not new.
         let labels = self.batch.as_ref();
@@ -193,6 +244,7 @@ impl Intake {
                     }
                 }
             }
+            keep_examples(&entry, place, at, examples, left_out);
             list.push(Known { series, row: place });
             Ok(())
         });

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use exposition::Format;
-use model::{Batch, Labels, Mono, Now, SourceId};
+use model::{Batch, Exemplar, Labels, Mono, Now, SourceId};
 
 use crate::hash::Hash;
 use crate::intake::{Count, Desk, Intake, Reading};
@@ -109,8 +109,23 @@ pub struct Delivery {
     pub batch: Batch,
     /// Whether these are the target's own samples too, and not only the report of a failure.
     pub good: bool,
+    /// The exemplars that came with them; the time of one without is that of its sample.
+    pub exemplars: Vec<Exemplar>,
+    /// How many exemplars were more than are taken of one scrape.
+    pub exemplars_left_out: u64,
     /// Which of the target's batches it is.
     pub(crate) number: u32,
+}
+
+/// Returns the exemplars of the scrape that was read last, with the labels of their series.
+fn exemplars(desk: &mut Desk, batch: &Batch, at: Now) -> Vec<Exemplar> {
+    let found = desk.examples.drain(..).filter_map(|example| {
+        let series = Labels::from_packed(batch.packed(batch.rows().get(example.row as usize)?))?;
+        let when = example.at.or(example.sample_at).unwrap_or(at.wall);
+        let has_time = example.at.is_some();
+        Some(Exemplar { series, labels: example.labels, value: example.value, at: when, has_time })
+    });
+    found.collect()
 }
 
 /// What bounds all targets together.
@@ -275,7 +290,11 @@ impl Pools {
         };
         batch.set_own_times_stay(!job.track_timestamps_staleness);
         let number = running.intake.number();
-        Some(Delivery { target, source: running.source, at, batch, good, number })
+        let (exemplars, exemplars_left_out) = match good {
+            true => (exemplars(&mut self.desk, &batch, at), self.desk.examples_left_out),
+            false => (Vec::new(), 0),
+        };
+        Some(Delivery { target, source: running.source, at, batch, good, exemplars, exemplars_left_out, number })
     }
 
     /// Takes a batch back that the store has appended.

@@ -3,7 +3,7 @@
 //! There is no house behind it: no rules, no targets, nothing that writes. The file is locked while it is asked.
 
 use std::path::PathBuf;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 
 use exporters::Selection;
 use model::{Batch, Labels, UnixMs};
@@ -12,7 +12,9 @@ use promql::Engine;
 use crate::cli::Failure;
 use crate::cli::tsdb::{Offline, open_to_read};
 use crate::core::pushes;
+use crate::exemplars::Exemplars;
 use crate::os::clock::SystemClock;
+use crate::web::counts::Counts;
 use crate::web::{House, MetricsReply, Request, SelectedReply, Settings, Status, Web, push};
 
 /// A data file that can be asked.
@@ -37,6 +39,8 @@ impl File {
             settings: features,
             external_labels: RwLock::new(Labels::empty()),
             push: push::Options::default(),
+            exemplars: Arc::new(Mutex::new(Exemplars::new(0))),
+            queries: Counts::default(),
             config: RwLock::new(String::new()),
         };
         Ok(File { web, file })

@@ -65,6 +65,8 @@ fn served_with(query_ms_max: u64, settings: crate::web::Settings) -> SocketAddr 
         clock: Arc::new(Still),
         settings,
         external_labels: RwLock::new(Labels::empty()),
+        exemplars: Arc::new(std::sync::Mutex::new(crate::exemplars::Exemplars::new(0))),
+        queries: Default::default(),
         config: Default::default(),
         push: Default::default(),
     };

@@ -3,11 +3,14 @@
 //! A range is checked here before the engine sees it, because the peer names the parameter that is wrong. The limits of
 //! what a query may hold are the engine's; what its answer may weigh is checked where it is written.
 
+use std::sync::atomic::Ordering;
+
 use model::UnixMs;
 use promql::{Engine, QueryValue, RangeArgs, ValueType};
 
 use super::{ApiError, Call, Notes, value};
 use crate::os::clock::monotonic_ns;
+use crate::web::counts::Limit;
 use crate::web::json;
 use crate::web::params::{Params, invalid};
 
@@ -26,13 +29,17 @@ pub(super) fn instant(call: &Call<'_>, out: &mut String) -> Result<Notes, ApiErr
     let expr = call.query()?;
     let parsed = monotonic_ns();
     let evaluated = engine.instant(&call.web.reader(), &expr, at, &|| call.is_stopped())?;
-    answer(call, evaluated, limit, [begun, parsed, monotonic_ns()], out)
+    let grid = (at, 0);
+    answer(call, evaluated, limit, grid, [begun, parsed, monotonic_ns()], out)
 }
 
 /// Answers a range query.
 pub(super) fn range(call: &Call<'_>, out: &mut String) -> Result<Notes, ApiError> {
     let limit = call.params.limit()?;
-    let range = range_of(&call.params)?;
+    let range = range_of(&call.params).map_err(|(text, limit)| {
+        let error = ApiError::bad_data(text);
+        if limit { error.by(Limit::Steps) } else { error }
+    })?;
     let engine = engine(call)?;
     let begun = monotonic_ns();
     let expr = call.query()?;
@@ -46,7 +53,7 @@ pub(super) fn range(call: &Call<'_>, out: &mut String) -> Result<Notes, ApiError
         return Err(invalid("query", &text).into());
     }
     let evaluated = engine.range(&call.web.reader(), &expr, range, &|| call.is_stopped())?;
-    answer(call, evaluated, limit, [begun, parsed, monotonic_ns()], out)
+    answer(call, evaluated, limit, (range.start, range.step_ms), [begun, parsed, monotonic_ns()], out)
 }
 
 /// Returns the engine with what this request wants otherwise.
@@ -67,10 +74,22 @@ fn engine(call: &Call<'_>) -> Result<Engine, ApiError> {
             engine.lookback_ms = ms as i64;
         }
     }
+    engine.counts_samples = given("stats");
     Ok(engine)
 }
 
-fn range_of(params: &Params) -> Result<RangeArgs, String> {
+/// Returns the range that is asked for; an error says whether it is that there are too many steps.
+fn range_of(params: &Params) -> Result<RangeArgs, (String, bool)> {
+    let range = steps_of(params).map_err(|text| (text, false))?;
+    range.ok_or_else(|| {
+        let text = "exceeded maximum resolution of 11,000 points per timeseries. \
+                    Try decreasing the query resolution (?step=XX)";
+        (text.to_owned(), true)
+    })
+}
+
+/// Returns the range that is asked for, `None` where that is too many steps.
+fn steps_of(params: &Params) -> Result<Option<RangeArgs>, String> {
     let start = params.time("start")?;
     let end = params.time("end")?;
     if end < start {
@@ -83,21 +102,20 @@ fn range_of(params: &Params) -> Result<RangeArgs, String> {
     }
     let steps = (end.0 as f64 - start.0 as f64) / step_ms;
     if steps.floor() > POINTS_MAX || step_ms < 1.0 {
-        return Err("exceeded maximum resolution of 11,000 points per timeseries. \
-                    Try decreasing the query resolution (?step=XX)"
-            .to_owned());
+        return Ok(None);
     }
-    Ok(RangeArgs { start, end, step_ms: step_ms as i64 })
+    Ok(Some(RangeArgs { start, end, step_ms: step_ms as i64 }))
 }
 
 fn answer(
     call: &Call<'_>,
     evaluated: promql::Answer,
     limit: Option<usize>,
+    (start, step_ms): (UnixMs, i64),
     times: [u64; 3],
     out: &mut String,
 ) -> Result<Notes, ApiError> {
-    let promql::Answer { mut value, mut warnings, infos, .. } = evaluated;
+    let promql::Answer { mut value, mut warnings, infos, samples } = evaluated;
     if limit.is_some_and(|limit| truncate(&mut value, limit)) {
         warnings.push(TRUNCATED.to_owned());
     }
@@ -105,26 +123,53 @@ fn answer(
     json::text(out, "resultType", value::type_of(&value));
     json::key(out, "result");
     value::write(out, &value, &|| call.is_stopped())?;
-    if !call.params.get("stats").is_empty() {
-        write_stats(out, times);
+    if let Some(mut samples) = samples {
+        // As with the peer: steps one by one only where the command line allows it and the request wants it.
+        if !call.web.settings.per_step_stats || call.params.get("stats") != "all" {
+            samples.per_step.clear();
+        }
+        write_timings(out, call.request.queued_ns.load(Ordering::Relaxed), times);
+        write_samples(out, &samples, |step| start.plus_ms(step_ms.saturating_mul(step as i64)));
     }
     out.push('}');
     Ok(Notes { warnings, infos, no_content: false })
 }
 
-/// Appends how long the query took to be read and to be computed. What nobody measures (the peer counts samples too) is
-/// not there.
-fn write_stats(out: &mut String, [begun, parsed, done]: [u64; 3]) {
+/// Appends how long the query waited for its turn, and took to be read and to be computed. Sorting is part of that.
+fn write_timings(out: &mut String, queued: u64, [begun, parsed, done]: [u64; 3]) {
     let seconds = |from: u64, until: u64| until.saturating_sub(from) as f64 / 1e9;
+    let queued = seconds(0, queued);
     out.push_str(",\"stats\":{\"timings\":{");
     for (name, value) in [
         ("evalTotalTime", seconds(parsed, done)),
+        ("resultSortTime", 0.0),
         ("queryPreparationTime", seconds(begun, parsed)),
         ("innerEvalTime", seconds(parsed, done)),
-        ("execTotalTime", seconds(begun, done)),
+        ("execQueueTime", queued),
+        ("execTotalTime", queued + seconds(begun, done)),
     ] {
         json::key(out, name);
         json::number(out, value);
+    }
+    out.push('}');
+}
+
+/// Appends how many samples the query looked at, at each step where that is wanted, and held.
+fn write_samples(out: &mut String, samples: &promql::SampleStats, at: impl Fn(usize) -> UnixMs) {
+    out.push_str(",\"samples\":{");
+    if !samples.per_step.is_empty() {
+        json::key(out, "totalQueryableSamplesPerStep");
+        json::list(out, samples.per_step.iter().enumerate(), |out, (step, count)| {
+            out.push('[');
+            json::seconds(out, at(step));
+            out.push(',');
+            json::number(out, *count as f64);
+            out.push(']');
+        });
+    }
+    for (name, count) in [("totalQueryableSamples", samples.total), ("peakSamples", samples.peak)] {
+        json::key(out, name);
+        json::number(out, count as f64);
     }
     out.push_str("}}");
 }
@@ -162,7 +207,7 @@ mod tests {
         let found = range_of(&Params::of(&request)).map(|range| (range.start.0, range.end.0, range.step_ms));
         match expected {
             Ok(expected) => assert_eq!(found, Ok(expected), "{query}"),
-            Err(part) => assert!(found.as_ref().is_err_and(|text| text.contains(part)), "{query}: {found:?}"),
+            Err(part) => assert!(found.as_ref().is_err_and(|(text, _)| text.contains(part)), "{query}: {found:?}"),
         }
     }
 

@@ -182,7 +182,7 @@ pub(super) fn walreplay(_: &Call<'_>, out: &mut String) -> Result<Notes, ApiErro
 
 /// Refuses what would change the store, as the peer does unless it was told otherwise.
 pub(super) fn admin(_: &Call<'_>, _: &mut String) -> Result<Notes, ApiError> {
-    Err(ApiError { kind: "unavailable", status: 500, text: "admin APIs disabled".to_owned() })
+    Err(ApiError { kind: "unavailable", status: 500, text: "admin APIs disabled".to_owned(), limit: None })
 }
 
 /// Answers with what makes the series many.

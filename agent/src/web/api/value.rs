@@ -11,6 +11,7 @@ use model::{UnixMs, Value};
 use promql::{MatrixSeries, QueryValue};
 
 use super::{ANSWER_BYTES_MAX, ApiError, histogram};
+use crate::web::counts::Limit;
 use crate::web::json;
 
 /// Returns the peer's name for the type.
@@ -69,7 +70,7 @@ fn list<T>(
         write(out, item);
         if out.len() > ANSWER_BYTES_MAX {
             let text = format!("the answer would be larger than {ANSWER_BYTES_MAX} bytes: ask for less");
-            return Err(ApiError::execution(text));
+            return Err(ApiError::execution(text).by(Limit::Bytes));
         }
         if stop() {
             return Err(promql::EvalError::Stopped.into());

@@ -72,6 +72,9 @@ impl Cx<'_> {
                 let point = self.smooth_at(span, labels.name(), &lent, reach.to(grid, step));
                 series.set(step, point);
             }
+            if self.counting.is_on() {
+                self.counting.add_series(&series);
+            }
             if series.is_empty() { Ok(()) } else { sink(series) }
         })
     }

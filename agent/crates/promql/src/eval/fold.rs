@@ -10,6 +10,7 @@ use model::{ResetHint, is_stale_nan};
 
 use super::Cx;
 use super::window::{Kahan, Mean};
+use crate::annotations::for_metric;
 use crate::ast::{AggregateOp, Span};
 use crate::hist::{Hist, Sum};
 use crate::value::{Point, Series};
@@ -98,12 +99,12 @@ impl Fold {
         }
         for step in 0..series.hists.len() {
             if let Some(hist) = series.hist(step) {
-                self.add_hist(cx, span, step, hist);
+                self.add_hist(cx, span, series.labels.name(), step, hist);
             }
         }
     }
 
-    fn add_hist(&mut self, cx: &Cx<'_>, span: Span, step: usize, hist: &Arc<Hist>) {
+    fn add_hist(&mut self, cx: &Cx<'_>, span: Span, name: &str, step: usize, hist: &Arc<Hist>) {
         use AggregateOp::*;
         if !matches!(self.op, Count | Group | Sum | Avg) {
             return cx.info(span, &format!("ignored histogram in {} aggregation", self.op.as_str()));
@@ -128,7 +129,12 @@ impl Fold {
                     cx.info(span, "mismatched custom buckets were reconciled during aggregation");
                 }
                 Ok(_) => {}
-                Err(_) => fold.broken = true,
+                // Said of the first that does not fit, by its name.
+                Err(_) if !fold.broken => {
+                    fold.broken = true;
+                    cx.warn(span, &for_metric(super::rate::MIXED_SCHEMAS, name));
+                }
+                Err(_) => {}
             },
         }
     }
@@ -172,7 +178,6 @@ impl HistFold {
             return None;
         }
         if self.broken {
-            cx.warn(span, super::rate::MIXED_SCHEMAS);
             return None;
         }
         if self.resets == 3 {

@@ -32,6 +32,7 @@ use crate::ast::*;
 use crate::engine::Limits;
 use crate::error::EvalError;
 use crate::functions::Imp;
+use crate::stats::Counting;
 use crate::value::{Grid, Series, Val};
 
 pub(crate) const SAME_LABELS: &str = "vector cannot contain metrics with the same labelset";
@@ -56,6 +57,10 @@ pub(crate) struct Cx<'a> {
     pub only_sums: Cell<bool>,
     /// Whether some series lost more than a name, so that series of one name may have become the same.
     pub dropped_metadata: Cell<bool>,
+    /// Samples looked at, where somebody wants to know.
+    pub counting: Counting,
+    /// The most samples held at once.
+    pub peak: Cell<u64>,
     pub held: Cell<u64>,
     pub series: Cell<u64>,
     /// Samples looked at since the caller was last asked whether to stop.
@@ -71,6 +76,7 @@ impl Cx<'_> {
     pub fn hold(&self, samples: usize) -> Result<(), EvalError> {
         let held = self.held.get() + samples as u64;
         self.held.set(held);
+        self.peak.set(self.peak.get().max(held));
         if held > self.limits.samples_max {
             return Err(EvalError::TooManySamples { samples_max: self.limits.samples_max });
         }
@@ -131,7 +137,9 @@ impl Cx<'_> {
     /// Evaluates a scalar at every step.
     pub fn scalar(&self, expr: &Expr, grid: &Grid) -> Result<Vec<f64>, EvalError> {
         if expr.fixed && grid.steps > 1 {
+            let place = self.counting.at_every(grid.steps);
             let value = self.scalar(expr, &grid.first())?;
+            self.counting.at(place);
             return Ok(vec![value.first().copied().unwrap_or(f64::NAN); grid.steps]);
         }
         match &expr.kind {
@@ -193,7 +201,16 @@ impl Cx<'_> {
     /// Evaluates a vector series by series; series without any sample are left out.
     pub fn each(&self, expr: &Expr, grid: &Grid, sink: &mut Sink<'_>) -> Result<(), EvalError> {
         if expr.fixed && grid.steps > 1 {
-            return self.each(expr, &grid.first(), &mut |series| sink(series.repeat(grid.steps)));
+            let place = self.counting.at_every(grid.steps);
+            self.each(expr, &grid.first(), &mut |series| {
+                // Who takes the series may read others.
+                let inner = self.counting.at(place);
+                sink(series.repeat(grid.steps))?;
+                self.counting.at(inner);
+                Ok(())
+            })?;
+            self.counting.at(place);
+            return Ok(());
         }
         match &expr.kind {
             ExprKind::Paren(inner) => self.each(inner, grid, sink),

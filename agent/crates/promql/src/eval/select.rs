@@ -18,6 +18,7 @@ use super::{Cx, Sink};
 use crate::ast::*;
 use crate::error::EvalError;
 use crate::hist::Hist;
+use crate::stats::{Place, size_of, size_of_stored};
 use crate::value::{Grid, MatrixSeries, Point, Series};
 
 /// The samples of one series, floats and histograms apart, without staleness markers. Used again for the next series.
@@ -29,6 +30,8 @@ pub(crate) struct Samples {
     pub hist_at: Vec<UnixMs>,
     pub hists: Vec<Arc<Hist>>,
     pub hist_starts: Vec<Option<UnixMs>>,
+    /// How many samples each histogram stands for.
+    pub hist_sizes: Vec<usize>,
     /// The indices of floats at which a counter began again; found only where it is asked for.
     pub drops: Vec<usize>,
 }
@@ -50,6 +53,7 @@ impl Samples {
         self.hist_at.clear();
         self.hists.clear();
         self.hist_starts.clear();
+        self.hist_sizes.clear();
         self.drops.clear();
     }
 
@@ -70,6 +74,7 @@ impl Samples {
                     && !value.is_stale()
                 {
                     self.hist_at.push(*at);
+                    self.hist_sizes.push(size_of_stored(hist));
                     let mut hist = Hist::from_model(hist);
                     if find_resets {
                         find_reset(self.hists.last().map(|last| &**last), &mut hist);
@@ -106,6 +111,7 @@ impl Samples {
                         Arc::make_mut(&mut hist).hint = ResetHint::Unknown;
                     }
                     self.hist_at.push(at);
+                    self.hist_sizes.push(size_of(&hist));
                     self.hists.push(hist);
                 }
                 None => {}
@@ -280,6 +286,9 @@ impl Cx<'_> {
                 any |= found.is_some();
                 picked.push(found);
             }
+            if self.counting.is_on() {
+                self.count_picked(&samples, picked.iter().copied());
+            }
             if any { visit(labels, &samples, &picked) } else { Ok(()) }
         })
     }
@@ -308,8 +317,27 @@ impl Cx<'_> {
             if !samples.histograms.is_empty() {
                 self.put_hists(&samples, &reach, grid, &mut series);
             }
+            if self.counting.is_on() {
+                let mut behind = Cursor::default();
+                let picked = (0..grid.steps).map(|step| reach.newest(samples.at, &mut behind, reach.to(grid, step)));
+                self.count_picked(&samples, picked);
+            }
             if series.is_empty() { Ok(()) } else { sink(series) }
         })
+    }
+
+    #[cold]
+    fn count_picked(&self, samples: &SeriesSamples<'_>, picked: impl Iterator<Item = Option<usize>>) {
+        for (step, at) in picked.enumerate().filter_map(|(step, at)| Some((step, at?))) {
+            let count = match samples.histograms.binary_search_by_key(&at, |(index, _)| *index) {
+                Ok(found) => match &samples.histograms[found].1 {
+                    Value::Histogram(hist) if !is_stale_nan(hist.sum) => size_of_stored(hist),
+                    value => usize::from(!value.is_stale()),
+                },
+                Err(_) => usize::from(!is_stale_nan(samples.floats[at])),
+            };
+            self.counting.add(step, count);
+        }
     }
 
     /// Puts the histograms that count into a series whose floats are there.
@@ -389,10 +417,16 @@ impl Cx<'_> {
         let reach = self.subquery_reach(subquery)?;
         let inner = self.inner_grid(subquery, &reach, grid)?;
         if inner.steps > 0 {
+            // What counts is what is seen of it, unless nobody looks through a window.
+            let place = self.counting.at_subquery();
             self.each(&subquery.expr, &inner, &mut |series| {
                 samples.fill_from_steps(&series, &inner);
-                self.lend(&series.labels, series.drop_name, samples, &reach, sink)
+                let inner = self.counting.at(place);
+                self.lend(&series.labels, series.drop_name, samples, &reach, sink)?;
+                self.counting.at(inner);
+                Ok(())
             })?;
+            self.counting.at(place);
         }
         Ok(())
     }
@@ -433,6 +467,9 @@ impl Cx<'_> {
         {
             return Err(EvalError::new("anchored and smoothed need a function around them"));
         }
+        if let ExprKind::Subquery(_) = &expr.unwrapped().kind {
+            self.counting.at(Place::Whole);
+        }
         self.each_range(expr, grid, &mut |labels, drop, samples, _| {
             let (mut f, mut h) = (0, 0);
             let mut points = Vec::with_capacity(samples.len());
@@ -448,6 +485,9 @@ impl Cx<'_> {
                     points.push((samples.hist_at[h], Point::Hist(samples.hists[h].clone()).into_value()));
                     h += 1;
                 }
+            }
+            if self.counting.is_on() {
+                self.counting.add(0, samples.at.len() + samples.hist_sizes.iter().sum::<usize>());
             }
             self.hold(points.len())?;
             let labels = if drop { crate::eval::without_metadata(labels) } else { labels.clone() };
@@ -480,6 +520,9 @@ impl Cx<'_> {
             self.pass_by(1 + to_f - from_f + to_h - from_h)?;
             if from_f == to_f && from_h == to_h {
                 continue;
+            }
+            if self.counting.is_on() {
+                self.counting.add(step, to_f - from_f + samples.hist_sizes[from_h..to_h].iter().sum::<usize>());
             }
             // The first sample of a window falls from nothing.
             while samples.drops.get(drops_from).is_some_and(|drop| *drop <= from_f) {

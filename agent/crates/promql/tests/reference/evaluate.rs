@@ -264,11 +264,9 @@ impl Reference<'_> {
             "clamp_max" | "clamp" => {
                 let (least, most) =
                     if name == "clamp" { (bound(1)?, bound(2)?) } else { (f64::NEG_INFINITY, bound(1)?) };
-                let any_nan = |v: f64| v.is_nan() || least.is_nan() || most.is_nan();
                 each(all, |v| match v {
                     _ if most < least => None,
-                    v if any_nan(v) => Some(f64::NAN),
-                    v => Some(v.min(most).max(least)),
+                    v => Some(larger(least, -larger(-v, -most))),
                 })
             }
             "absent" if all.is_empty() => vec![(fixed_labels(&args[0]), 1.0)],
@@ -382,4 +380,13 @@ fn histogram_quantile(q: f64, all: Vector) -> Vector {
         low + (buckets[found].0 - low) * ((rank - below) / (buckets[found].1 - below))
     };
     families.into_iter().map(|(labels, buckets)| (labels, value(buckets))).collect()
+}
+
+/// The larger of two as in Go: infinity before what is no number, and that before any other.
+fn larger(a: f64, b: f64) -> f64 {
+    match a.is_nan() || b.is_nan() {
+        true if a == f64::INFINITY || b == f64::INFINITY => f64::INFINITY,
+        true => f64::NAN,
+        false => a.max(b),
+    }
 }

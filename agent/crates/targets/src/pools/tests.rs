@@ -342,3 +342,44 @@ fn dropped_targets_are_remembered_up_to_a_limit() {
     pools.discovered(now(0), "j", 1, group(&["h:2", "h:3"]));
     assert_eq!((pools.dropped().count(), pools.counts().dropped_targets, pools.status().len()), (1, 3, 0));
 }
+
+#[test]
+fn exemplars_come_with_the_labels_of_their_series() {
+    let spec = Spec {
+        source_labels: Some(vec!["kind".to_owned()]),
+        regex: Some("odd".to_owned()),
+        action: Some(Action::Drop),
+        ..Spec::default()
+    };
+    let dropping = Job { metric_relabel: vec![Rule::new(spec, NameScheme::Utf8).expect("right")], ..job() };
+    let mut pools = one(dropping);
+    let open = "application/openmetrics-text; version=1.0.0";
+    let text = "# TYPE a counter\na_total{kind=\"x\"} 1 # {t=\"1\"} 5 2\na_total{kind=\"odd\"} 1 # {t=\"2\"} 5\n\
+                a_total 1 # {t=\"3\"} 6\n# EOF\n";
+    // The first time the series are new, and then they are known.
+    for round in 0..3u64 {
+        let at = now(pools.next_deadline().expect("a target is due").0);
+        let fetch = pools.due(at).expect("it is due");
+        let body = Body { bytes: text.as_bytes(), content_type: open };
+        let mut delivery = pools.done(fetch.target, at, 0.5, Ok(body)).expect("the target is there");
+        let exemplars = std::mem::take(&mut delivery.exemplars);
+        let show = |e: &Exemplar| format!("{} {} {} {} {}", e.series, e.labels, e.value, e.at.0, e.has_time);
+        let shown: Vec<String> = exemplars.iter().map(show).collect();
+        let expected = [
+            "a_total{instance=\"h:1\", job=\"j\", kind=\"x\"} {t=\"1\"} 5 2000 true".to_owned(),
+            format!("a_total{{instance=\"h:1\", job=\"j\"}} {{t=\"3\"}} 6 {} false", at.wall.0),
+        ];
+        assert_eq!(shown, expected, "round {round}");
+        pools.home(delivery);
+    }
+    let many: String = (0..1_010).map(|i| format!("a_total{{i=\"{i}\"}} 1 # {{t=\"1\"}} 5 2\n")).collect();
+    let text = format!("# TYPE a counter\n{many}# EOF\n");
+    let mut pools = Pools::new(Bounds { source_first: 100, rows_max: 5_000, seed: 1 });
+    pools.change(now(0), vec![job()]);
+    pools.discovered(now(0), "j", 0, group(&["h:1"]));
+    let at = now(pools.next_deadline().expect("a target is due").0);
+    let fetch = pools.due(at).expect("it is due");
+    let body = Body { bytes: text.as_bytes(), content_type: open };
+    let delivery = pools.done(fetch.target, at, 0.5, Ok(body)).expect("the target is there");
+    assert_eq!((delivery.exemplars.len(), delivery.exemplars_left_out), (1_000, 10));
+}
