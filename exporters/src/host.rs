@@ -28,6 +28,11 @@ const BUF_BYTES_KEPT: usize = 256 << 10;
 /// The most names listed of one directory; what is more is left out and reported.
 pub const NAMES_MAX: usize = 65_536;
 
+/// A read of the kernel's files that brings less than this, and less than there was room for, was the last one: they are
+/// made a record at a time, and only a record that does not fit into the rest of a page stays for the next read. No
+/// record of those read here is this long.
+const SHORT_READ_BYTES: usize = 2_048;
+
 /// How many bytes of directory entries are asked for at once.
 const LIST_BYTES: usize = 4_096;
 
@@ -169,7 +174,7 @@ impl Reader {
 
     fn fill_if_said(&mut self, base: &Path, parts: &[&str]) -> Result<bool, CollectError> {
         set_path(&mut self.path, base, parts);
-        match open(&self.path).and_then(|file| fill(&file, &mut self.buf)) {
+        match open(&self.path).and_then(|file| fill(&file, base == Path::new("/sys"), &mut self.buf)) {
             Ok(()) => Ok(true),
             Err(error) if is_silence(&error) => Ok(false),
             Err(error) => Err(read_error(&self.path, error)),
@@ -221,8 +226,9 @@ impl Reader {
             self.kept = Some(open(&self.path)?);
         }
         let file = self.kept.as_ref().expect("opened above");
-        let read = fill(file, &mut self.buf);
-        if read.is_err() || base != Path::new("/proc") {
+        let is_kernels = base == Path::new("/proc");
+        let read = fill(file, is_kernels, &mut self.buf);
+        if read.is_err() || !is_kernels {
             self.kept = None;
         }
         read
@@ -251,12 +257,15 @@ impl Names {
     /// # Errors
     /// `Io`, `NotFound` where there is no such directory.
     pub fn list(&mut self, base: &Path, parts: &[&str]) -> Result<(), CollectError> {
+        self.try_list(base, parts).map_err(|source| CollectError::Io { path: self.path.clone(), source })
+    }
+
+    fn try_list(&mut self, base: &Path, parts: &[&str]) -> io::Result<()> {
         set_path(&mut self.path, base, parts);
         self.text.clear();
         self.ranges.clear();
         self.truncated = false;
-        let listed = self.fill();
-        listed.map_err(|source| CollectError::Io { path: self.path.clone(), source })?;
+        self.fill()?;
         let text = &self.text;
         let name = |range: &(u32, u32)| &text[range.0 as usize..range.1 as usize];
         self.ranges.sort_unstable_by(|a, b| name(a).cmp(name(b)));
@@ -268,10 +277,10 @@ impl Names {
     /// # Errors
     /// `Io`.
     pub fn list_if_there(&mut self, base: &Path, parts: &[&str]) -> Result<bool, CollectError> {
-        set_path(&mut self.path, base, parts);
-        match rustix::fs::access(self.path.as_path(), rustix::fs::Access::EXISTS) {
-            Err(rustix::io::Errno::NOENT) => Ok(false),
-            _ => self.list(base, parts).map(|()| true),
+        match self.try_list(base, parts) {
+            Ok(()) => Ok(true),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(source) => Err(CollectError::Io { path: self.path.clone(), source }),
         }
     }
 
@@ -334,7 +343,7 @@ pub(crate) fn is_silence(error: &io::Error) -> bool {
 }
 
 fn read_whole(file: &File, path: &Path, buf: &mut Vec<u8>) -> Result<(), CollectError> {
-    fill(file, buf).map_err(|error| read_error(path, error))
+    fill(file, path.starts_with("/sys"), buf).map_err(|error| read_error(path, error))
 }
 
 fn read_error(path: &Path, source: io::Error) -> CollectError {
@@ -349,13 +358,15 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     File::options().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path)
 }
 
-/// Reads from the start until nothing more comes: files of the kernel do not know their size beforehand.
-fn fill(file: &File, buf: &mut Vec<u8>) -> io::Result<()> {
+/// Reads from the start until nothing more comes: files of the kernel do not know their size beforehand. One that is
+/// made a record at a time (`is_kernels`) need not be asked once more at its end, which costs some of them, such as
+/// `/proc/net/udp`, as much as all of the reading.
+fn fill(file: &File, is_kernels: bool, buf: &mut Vec<u8>) -> io::Result<()> {
     // One long file must not hold its memory for ever.
     if buf.capacity() > BUF_BYTES_KEPT && buf.len() < buf.capacity() / 4 {
         *buf = Vec::new();
     }
-    buf.clear();
+    // What was read before is written over; only what lies behind it is made zeros.
     buf.resize(buf.capacity().max(1_024), 0);
     let mut filled = 0;
     loop {
@@ -369,7 +380,13 @@ fn fill(file: &File, buf: &mut Vec<u8>) -> io::Result<()> {
         }
         match file.read_at(&mut buf[filled..], filled as u64) {
             Ok(0) => break,
-            Ok(bytes) => filled += bytes,
+            Ok(bytes) => {
+                let is_last = is_kernels && bytes < SHORT_READ_BYTES && bytes < buf.len() - filled;
+                filled += bytes;
+                if is_last {
+                    break;
+                }
+            }
             Err(source) if source.kind() == io::ErrorKind::Interrupted => {}
             Err(source) => {
                 buf.clear();
@@ -379,4 +396,42 @@ fn fill(file: &File, buf: &mut Vec<u8>) -> io::Result<()> {
     }
     buf.truncate(filled);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever the kernel makes of a file, in one piece or in several, all of its lines are read, also the second time.
+    #[test]
+    fn files_of_the_kernel_are_read_to_their_end() {
+        let shape = |text: &str| text.lines().map(|line| line.split(' ').next().map(str::to_owned)).collect::<Vec<_>>();
+        let mut read = 0;
+        for name in ["vmstat", "meminfo", "stat", "loadavg", "net/netstat", "net/snmp", "net/snmp6", "cpuinfo"] {
+            let Ok(expected) = std::fs::read_to_string(Path::new("/proc").join(name)) else { continue };
+            let mut reader = Reader::new();
+            for _ in 0..2 {
+                let found = reader.kept_text(Path::new("/proc"), name).expect("a text");
+                assert!(
+                    shape(found) == shape(&expected),
+                    "{name}: {} of {} lines",
+                    found.lines().count(),
+                    expected.lines().count()
+                );
+            }
+            read += 1;
+        }
+        assert!(read > 3, "{read}");
+    }
+
+    #[test]
+    fn a_file_that_has_become_shorter_is_read_as_it_is() {
+        let path = std::env::temp_dir().join(format!("narthex-host-{}", std::process::id()));
+        let mut buf = Vec::new();
+        for content in ["a much longer content", "short", ""] {
+            std::fs::write(&path, content).expect("a file");
+            assert_eq!(Host::default().read(&path, &mut buf).expect("a content"), content.as_bytes());
+        }
+        std::fs::remove_file(&path).expect("removed");
+    }
 }
