@@ -58,14 +58,15 @@ fn integers(reader: &ColumnReader, bytes: &[u8], step: u32) {
     }
     let (mut passing, mut at) = (reader.clone(), 0);
     while at + step < found.len() as u32 {
-        passing.skip_ints(bytes, 0, step).expect("they were read before");
+        // A forger's exceptions and starts, which no column of integers has, are met when values are passed over.
+        let Some(()) = passing.skip_ints(bytes, 0, step) else { break };
         at += step;
         assert_eq!(passing.next_int(bytes, 0), Some(found[at as usize]));
         at += 1;
     }
     let (mut runs, mut at) = (reader.clone(), 0);
     while at < found.len() {
-        let (value, count) = runs.next_ints(bytes, 0, step + 1).expect("they were read before");
+        let Some((value, count)) = runs.next_ints(bytes, 0, step + 1) else { break };
         let known = &found[at..found.len().min(at + count as usize)];
         assert!(count > 0 && count <= step + 1 && known.iter().all(|known| *known == value));
         at += count as usize;

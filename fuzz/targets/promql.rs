@@ -71,8 +71,12 @@ fuzz_target!(|bytes: &[u8]| {
     let features = if all { Features::ALL } else { Features::default() };
     let Ok(tree) = parse_with(text, features) else { return };
     let printed = tree.to_string();
-    let second =
-        parse_with(&printed, features).unwrap_or_else(|error| panic!("{text:?} prints as {printed:?}: {error}"));
+    let second = match parse_with(&printed, features) {
+        Ok(second) => second,
+        // What is shorter than a millisecond prints as nothing, with Prometheus too.
+        Err(_) if printed.contains("0s") => return,
+        Err(error) => panic!("{text:?} prints as {printed:?}: {error}"),
+    };
     assert_eq!(printed, second.to_string(), "{text:?}");
     let pretty =
         parse_with(&tree.pretty(), features).unwrap_or_else(|error| panic!("{text:?}: {}: {error}", tree.pretty()));
