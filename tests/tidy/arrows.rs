@@ -48,7 +48,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// All that the crate everybody stands on may bring along.
-const MODEL_DEPENDENCIES: [&str; 2] = ["regex-lite", "heapless"];
+const MODEL_DEPENDENCIES: [&str; 3] = ["regex-lite", "regex", "heapless"];
 
 /// What waits, talks or asks the system, and so has no place in a library of the middle.
 const SHELL_ONLY: [&str; 14] = [

@@ -12,6 +12,7 @@ pub mod matcher;
 pub mod pattern;
 
 pub mod batch;
+pub mod engine;
 mod exemplar;
 pub mod histogram;
 pub mod row;

@@ -143,7 +143,7 @@ pub struct Rule {
     pub(crate) action: Action,
     pub(crate) pattern: Pattern,
     /// For actions that ask what groups caught.
-    pub(crate) engine: Option<regex_lite::Regex>,
+    pub(crate) engine: Option<model::engine::Regex>,
     pub(crate) names: NameScheme,
 }
 

@@ -185,8 +185,8 @@ fn parse_duration(_: &Scope<'_>, args: &[Value]) -> Result<Value, String> {
     Ok(Value::Float(ms as f64 / 1000.0))
 }
 
-fn pattern(text: &str) -> Result<regex_lite::Regex, String> {
-    regex_lite::Regex::new(text).map_err(|error| format!("error parsing regexp: {error}"))
+fn pattern(text: &str) -> Result<model::engine::Regex, String> {
+    model::engine::compile(text).map_err(|error| format!("error parsing regexp: {error}"))
 }
 
 fn matches(_: &Scope<'_>, args: &[Value]) -> Result<Value, String> {
