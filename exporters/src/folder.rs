@@ -24,7 +24,7 @@ pub const OPEN_MAX: usize = 128;
 pub const BYTES_MAX: usize = 4_096;
 
 /// Where files stay open. A fixture tree is written anew between readings, so its files do not.
-const KERNELS: &str = "/sys";
+pub(crate) const KERNELS: &str = "/sys";
 
 /// One folder, and those of its files that are open.
 #[derive(Default)]

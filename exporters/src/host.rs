@@ -7,6 +7,7 @@
 //!
 //! What it does not do: wait, retry, or cache a value.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags, RawDir};
 
 use crate::error::CollectError;
+use crate::links::Answer;
 use crate::system::{Live, System};
 use crate::waiting::Waiting;
 
@@ -52,6 +54,8 @@ pub struct Host {
     pub system: Box<dyn System>,
     /// Which mounts are being asked, by this lane or by one that hangs.
     pub waiting: Waiting,
+    /// What netlink says of network devices, asked for once a collection.
+    pub links: RefCell<Answer>,
 }
 
 impl Default for Host {
@@ -64,6 +68,7 @@ impl Default for Host {
             dev: "/dev".into(),
             system: Box::new(Live),
             waiting: Waiting::default(),
+            links: RefCell::default(),
         }
     }
 }
@@ -266,10 +271,14 @@ impl Names {
         self.ranges.clear();
         self.truncated = false;
         self.fill()?;
+        self.sort();
+        Ok(())
+    }
+
+    fn sort(&mut self) {
         let text = &self.text;
         let name = |range: &(u32, u32)| &text[range.0 as usize..range.1 as usize];
         self.ranges.sort_unstable_by(|a, b| name(a).cmp(name(b)));
-        Ok(())
     }
 
     /// Lists a directory as [`Names::list`] does; returns whether it is there, at no cost where it is not.
@@ -282,6 +291,21 @@ impl Names {
             Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(source) => Err(CollectError::Io { path: self.path.clone(), source }),
         }
+    }
+
+    /// Takes the names that `tell` hands over in place of those of a directory; returns what `tell` does.
+    pub fn take<T>(&mut self, tell: impl FnOnce(&mut dyn FnMut(&str)) -> T) -> T {
+        self.text.clear();
+        self.ranges.clear();
+        self.truncated = false;
+        let Names { text, ranges, .. } = self;
+        let told = tell(&mut |name| {
+            let start = text.len() as u32;
+            text.push_str(name);
+            ranges.push((start, text.len() as u32));
+        });
+        self.sort();
+        told
     }
 
     /// Returns the path listed last.

@@ -148,6 +148,7 @@ impl Lane {
     pub fn collect_some(&mut self, wanted: &dyn Fn(&str) -> bool, clock: &mut dyn FnMut() -> u64) -> &Batch {
         self.batch.clear();
         self.failures.clear();
+        self.host.links.borrow_mut().forget();
         for (place, run) in self.runs.iter_mut().enumerate() {
             let name = run.collector.name();
             run.seconds = None;

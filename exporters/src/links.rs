@@ -1,6 +1,9 @@
-//! Network devices by number, as netlink tells them: other answers name a device by its number alone.
+//! Network devices as netlink tells them: by number, because other answers name a device by its number alone, and the
+//! kernel's whole answer, which several collectors want of one collection.
 //!
 //! Devices come and go, so this is asked anew at every collection.
+
+use std::io;
 
 use crate::error::CollectError;
 use crate::host::Host;
@@ -45,5 +48,51 @@ impl Links {
     pub fn name(&self, index: u32) -> &str {
         let found = self.links.iter().find(|(known, _, _)| *known == index);
         found.map_or("", |(_, start, end)| &self.text[*start..*end])
+    }
+}
+
+/// The kernel's answer about all devices, asked for once a collection.
+#[derive(Default)]
+pub struct Answer {
+    dialog: Dialog,
+    messages: Vec<u8>,
+    ends: Vec<usize>,
+    /// What asking came to; `None`: nobody has asked in this collection.
+    asked: Option<Result<(), io::ErrorKind>>,
+}
+
+impl Answer {
+    /// Begins another collection.
+    pub fn forget(&mut self) {
+        self.asked = None;
+    }
+
+    /// Visits what is told of each device: the bytes behind a message's head, `struct ifinfomsg` first.
+    ///
+    /// # Errors
+    /// As the kernel says; nothing was visited then.
+    pub fn each(&mut self, host: &Host, visit: &mut dyn FnMut(&[u8])) -> io::Result<()> {
+        let Answer { dialog, messages, ends, asked } = self;
+        if asked.is_none() {
+            messages.clear();
+            ends.clear();
+            let question = dialog.start(GET, true).head(&[0; HEAD_BYTES]);
+            let answered = question.try_ask(host, Netlink::Route, &mut |kind, message| {
+                if kind == NEW {
+                    messages.extend_from_slice(message);
+                    ends.push(messages.len());
+                }
+            });
+            *asked = Some(answered.map_err(|error| error.kind()));
+        }
+        if let Some(Err(kind)) = *asked {
+            return Err(kind.into());
+        }
+        let mut start = 0;
+        for end in ends {
+            visit(&messages[start..*end]);
+            start = *end;
+        }
+        Ok(())
     }
 }

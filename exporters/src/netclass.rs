@@ -7,16 +7,22 @@
 //!
 //! The files stay open between collections (see `folder`), because opening them would be nearly all of the work. A
 //! file that is missing, forbidden or that the driver refuses leaves its metric out; one that holds no number is
-//! reported. `netlink` is accepted and reads sysfs all the same: it says the same in fewer metrics.
+//! reported. Where the kernel answers netlink, three of four files are not read, because it says the same (`facts`);
+//! the switch `netlink`, with which the peer tells fewer metrics, is accepted and changes nothing.
+
+mod facts;
+
+use std::path::Path;
 
 use model::{Batch, MetricKind, Pattern};
 
 use crate::collector::{Collector, CollectorInfo, FlagInfo};
 use crate::error::{CollectError, Troubles};
-use crate::folder::{Desk, Folder};
+use crate::folder::{Desk, Folder, KERNELS};
 use crate::host::{Host, Names};
 use crate::number::integer;
 use crate::settings::{Settings, SettingsError};
+use facts::Facts;
 
 /// The line in the list.
 pub const INFO: CollectorInfo = CollectorInfo {
@@ -92,6 +98,8 @@ struct Netclass {
 struct Device {
     name: String,
     folder: Folder,
+    /// The kernel's number for it, where netlink told of it.
+    number: i64,
     is_there: bool,
     numbers: [Option<i64>; NUMBERS.len()],
     words: [String; WORDS.len()],
@@ -133,32 +141,49 @@ impl Netclass {
         known.iter_mut().for_each(|device| self.desk.leave(&mut device.folder));
     }
 
+    /// Finds the devices by their folders and reads all of their files.
     fn read(&mut self, host: &Host) -> Result<(), CollectError> {
         let mut troubles = Troubles::default();
+        if !self.names.list_if_there(&host.sysfs, &[DIR])? {
+            return Err(CollectError::absent("a network device"));
+        }
+        self.settle();
         for device in &mut self.devices {
             // What is no folder is no device: `bonding_masters` lies beside them.
             device.is_there = troubles.note(self.desk.enter(&host.sysfs, &mut device.folder)).unwrap_or(false);
-            if !device.is_there {
-                continue;
-            }
-            for (number, (file, ..)) in NUMBERS.iter().enumerate() {
-                let text = troubles.note(self.desk.text(&host.sysfs, &mut device.folder, (number, file))).flatten();
-                // As with the peer, a file without content is a zero.
-                let value = text.map(|text| if text.is_empty() { Some(0) } else { integer(text) });
-                device.numbers[number] = value.flatten();
-                if value == Some(None) {
-                    let error = self.desk.malformed(&host.sysfs, &device.folder, file, "an integer");
-                    troubles.note::<()>(Err(error));
-                }
-            }
-            for (word, file) in WORDS.iter().enumerate() {
-                let number = NUMBERS.len() + word;
-                let text = troubles.note(self.desk.text(&host.sysfs, &mut device.folder, (number, file))).flatten();
-                device.words[word].clear();
-                device.words[word].push_str(text.unwrap_or(""));
+            if device.is_there {
+                device.read(None, host, &mut self.desk, &mut troubles);
             }
         }
         troubles.finish()
+    }
+
+    /// Asks netlink for the devices and reads what it does not say. `None`: it does not answer.
+    fn ask(&mut self, host: &Host) -> Option<Result<(), CollectError>> {
+        let mut links = host.links.borrow_mut();
+        let told = self.names.take(|name| {
+            links.each(host, &mut |message| {
+                Facts::of(message).and_then(|facts| facts.name()).into_iter().for_each(&mut *name);
+            })
+        });
+        told.ok()?;
+        self.settle();
+        self.devices.iter_mut().for_each(|device| device.is_there = false);
+        let mut troubles = Troubles::default();
+        let visited = links.each(host, &mut |message| {
+            let Some(facts) = Facts::of(message) else { return };
+            let name = facts.name().unwrap_or("");
+            let Ok(at) = self.devices.binary_search_by(|device| device.name.as_str().cmp(name)) else { return };
+            let device = &mut self.devices[at];
+            if device.number != facts.number() {
+                // Another device by the same name.
+                self.desk.leave(&mut device.folder);
+                device.number = facts.number();
+            }
+            device.is_there = true;
+            device.read(Some(&facts), host, &mut self.desk, &mut troubles);
+        });
+        visited.ok().map(|()| troubles.finish())
     }
 
     fn tell(&mut self, out: &mut Batch) {
@@ -210,9 +235,37 @@ impl Device {
         Device {
             name: name.to_owned(),
             folder,
+            number: 0,
             is_there: false,
             numbers: Default::default(),
             words: Default::default(),
+        }
+    }
+
+    /// Reads what `facts` do not say.
+    fn read(&mut self, facts: Option<&Facts<'_>>, host: &Host, desk: &mut Desk, troubles: &mut Troubles) {
+        for (number, (file, ..)) in NUMBERS.iter().enumerate() {
+            if let Some(value) = facts.and_then(|facts| facts.value(file)) {
+                self.numbers[number] = value;
+                continue;
+            }
+            let text = troubles.note(desk.text(&host.sysfs, &mut self.folder, (number, file))).flatten();
+            // As with the peer, a file without content is a zero.
+            let value = text.map(|text| if text.is_empty() { Some(0) } else { integer(text) });
+            self.numbers[number] = value.flatten();
+            if value == Some(None) {
+                let error = desk.malformed(&host.sysfs, &self.folder, file, "an integer");
+                troubles.note::<()>(Err(error));
+            }
+        }
+        for (word, file) in WORDS.iter().enumerate() {
+            if facts.is_some_and(|facts| facts.word(file, &mut self.words[word])) {
+                continue;
+            }
+            let number = NUMBERS.len() + word;
+            let text = troubles.note(desk.text(&host.sysfs, &mut self.folder, (number, file))).flatten();
+            self.words[word].clear();
+            self.words[word].push_str(text.unwrap_or(""));
         }
     }
 }
@@ -223,11 +276,10 @@ impl Collector for Netclass {
     }
 
     fn collect(&mut self, host: &Host, out: &mut Batch) -> Result<(), CollectError> {
-        if !self.names.list_if_there(&host.sysfs, &[DIR])? {
-            return Err(CollectError::absent("a network device"));
-        }
-        self.settle();
-        let result = self.read(host);
+        self.devices.iter_mut().for_each(|device| device.is_there = false);
+        let is_kernels = host.sysfs == Path::new(KERNELS);
+        let asked = if is_kernels { self.ask(host) } else { None };
+        let result = asked.unwrap_or_else(|| self.read(host));
         self.tell(out);
         result
     }

@@ -19,8 +19,8 @@ use crate::collector::{Collector, CollectorInfo, FlagInfo};
 use crate::error::{CollectError, Troubles};
 use crate::filter::Filter;
 use crate::host::{Host, Reader};
-use crate::links::{GET, HEAD_BYTES, IFLA_IFNAME, NEW};
-use crate::netlink::{Dialog, Netlink, attribute, text, u32_at, u64_at};
+use crate::links::{HEAD_BYTES, IFLA_IFNAME};
+use crate::netlink::{Dialog, attribute, text, u32_at, u64_at};
 use crate::number::unsigned;
 use crate::settings::{Settings, SettingsError};
 
@@ -158,10 +158,9 @@ impl Netdev {
 
     /// Asks netlink for every wanted device.
     fn ask(&mut self, host: &Host) -> std::io::Result<()> {
-        let Netdev { dialog, filter, text: names, devices, .. } = self;
-        let question = dialog.start(GET, true).head(&[0; HEAD_BYTES]);
-        question.try_ask(host, Netlink::Route, &mut |kind, message| {
-            let Some(rest) = message.get(HEAD_BYTES..).filter(|_| kind == NEW) else { return };
+        let Netdev { filter, text: names, devices, .. } = self;
+        host.links.borrow_mut().each(host, &mut |message| {
+            let Some(rest) = message.get(HEAD_BYTES..) else { return };
             let name = attribute(rest, IFLA_IFNAME).and_then(text);
             let (Some(name), Some(counts)) = (name, read_counts(rest)) else { return };
             if filter.is_wanted(name) {

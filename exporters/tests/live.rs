@@ -81,3 +81,17 @@ fn the_peer_tells_the_same_series() {
     assert!(missing.is_empty() && added.is_empty(), "missing: {missing:#?}\nadded: {added:#?}");
     assert!(ours.len() > 200, "only {} lines were compared", ours.len());
 }
+
+/// Of this machine's devices, netlink and the files of sysfs say the same, to the letter.
+#[test]
+fn network_devices_are_the_same_by_netlink_and_by_their_files() {
+    let told = |flags: &[&str]| {
+        let flags = [&["collector.disable-defaults", "collector.netclass"], flags].concat();
+        let text = printed(&mut exporters::lane(&settings(&flags)).expect("good settings"));
+        text.lines().filter(|line| line.contains("node_network_")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    // Only where the kernel's own folder is read is netlink asked.
+    let files = told(&["path.sysfs=/sys/../sys"]);
+    assert_eq!(told(&[]), files);
+    assert!(files.len() > 30, "{}", files.len());
+}

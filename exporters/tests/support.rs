@@ -105,6 +105,7 @@ pub fn lane_over(tree: &Path, flags: &[&str], system: Box<dyn System>) -> Lane {
         dev: tree.join("dev"),
         system,
         waiting: exporters::Waiting::default(),
+        links: Default::default(),
     };
     let collectors = COLLECTORS
         .iter()
