@@ -220,7 +220,7 @@ async fn ask_once(list: &HttpSd, headers: &Headers, budget: &Budget) -> Result<V
         timeout: Duration::from_millis(HTTP_MS_MAX.min(list.refresh_ms)),
         body_bytes_max: LIST_BYTES_MAX,
     };
-    let response = fetch(&request, budget).await.map_err(|failure| failure.what)?;
+    let (response, _) = fetch(&request, None, budget).await.map_err(|failure| failure.what)?;
     if response.content_type.split(';').next().is_none_or(|kind| kind.trim() != "application/json") {
         return Err(format!("{shown}: unsupported content type {:?}", response.content_type));
     }

@@ -1,27 +1,27 @@
 //! HTTP GET out, for scrapes and discoveries: one request, bounded in time, bytes and redirects.
 //!
 //! On the runtime, because a target that hangs must hold up nobody and two hundred may be on their way at once; a
-//! client of ours, because all that is asked of it is one GET: a connection each, HTTP/1.1, an answer with a length, in
-//! chunks or up to the end. What comes compressed is taken up to the limit and not a byte further. The bytes of all
+//! client of ours, because all that is asked of it is one GET: HTTP/1.1, an answer with a length, in chunks or up to the
+//! end, over a connection that whoever asks may keep for the next time. What comes compressed is taken up to the limit and not a byte further. The bytes of all
 //! answers on their way are bounded together. The environment's proxy is not used; https is not served yet.
 //!
 //! Errors are worded as Go words them, since people search for these: `Get "http://h/": context deadline exceeded`.
 
 mod answer;
+mod connection;
 mod url;
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use targets::{Failure, Reason};
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 
-use answer::{Head, inflate, read_body, read_head};
+use answer::{inflate, read_body};
+pub use connection::Connection;
+use connection::{Heard, Way, ask};
 use url::Url;
 
 /// How many times an answer may point elsewhere.
@@ -82,19 +82,28 @@ impl Drop for Share {
     }
 }
 
-/// Fetches something; anything but a status of 200 is an error.
+/// Fetches something, over a connection that was left open if it leads there; anything but a status of 200 is an
+/// error. Beside a good answer comes the connection, if it stays open.
 ///
 /// # Errors
 /// What went wrong, as Go would word it.
-pub async fn fetch(request: &Request, budget: &Budget) -> Result<Response, Failure> {
+pub async fn fetch(
+    request: &Request,
+    open: Option<Connection>,
+    budget: &Budget,
+) -> Result<(Response, Option<Connection>), Failure> {
     let share = Share { budget: budget.clone(), bytes: 0 };
-    match tokio::time::timeout(request.timeout, follow(request, share)).await {
+    match tokio::time::timeout(request.timeout, follow(request, open, share)).await {
         Ok(result) => result,
         Err(_) => Err(about(&request.url, "context deadline exceeded", Reason::Timeout)),
     }
 }
 
-async fn follow(request: &Request, mut share: Share) -> Result<Response, Failure> {
+async fn follow(
+    request: &Request,
+    mut open: Option<Connection>,
+    mut share: Share,
+) -> Result<(Response, Option<Connection>), Failure> {
     let mut url = Url::parse(&request.url).ok_or_else(|| about(&request.url, "invalid URL", Reason::Connection))?;
     let first_host = url.host.clone();
     for _ in 0..=REDIRECTS_MAX {
@@ -106,17 +115,16 @@ async fn follow(request: &Request, mut share: Share) -> Result<Response, Failure
             Some(proxy) => Some(Url::parse(proxy).ok_or_else(|| fail("invalid proxy URL"))?),
             None => None,
         };
-        let mut stream = connect(proxy.as_ref().unwrap_or(&url)).await.map_err(|what| fail(&what))?;
         let is_first_host = url.host == first_host;
         let text = head_of(request, &url, proxy.as_ref(), is_first_host);
-        stream.write_all(text.as_bytes()).await.map_err(|error| fail(&worded(&error)))?;
-        let (head, rest) = read_head(&mut stream).await.map_err(|what| fail(&what))?;
-        let location = head.location.as_deref().filter(|_| request.follow_redirects && head.is_redirect());
+        let heard = ask(open.take(), &Way::of(&url, proxy.as_ref()), &text).await.map_err(|what| fail(&what))?;
+        let location = heard.head.location.as_deref();
+        let location = location.filter(|_| request.follow_redirects && heard.head.is_redirect());
         if let Some(location) = location {
             url = url.join(location).ok_or_else(|| fail("failed to parse Location header"))?;
             continue;
         }
-        return finish(request, &url, &mut stream, head, rest, &mut share).await;
+        return finish(request, &url, heard, &mut share).await;
     }
     Err(about(&url.to_string(), "stopped after 10 redirects", Reason::Connection))
 }
@@ -124,45 +132,24 @@ async fn follow(request: &Request, mut share: Share) -> Result<Response, Failure
 async fn finish(
     request: &Request,
     url: &Url,
-    stream: &mut TcpStream,
-    head: Head,
-    rest: Vec<u8>,
+    heard: Heard,
     share: &mut Share,
-) -> Result<Response, Failure> {
+) -> Result<(Response, Option<Connection>), Failure> {
+    let Heard { mut connection, head, rest } = heard;
     if head.status != 200 {
         let what = format!("server returned HTTP status {} {}", head.status, head.reason);
         return Err(Failure { what: what.trim_end().to_owned(), reason: Reason::Status });
     }
     let limit = request.body_bytes_max;
-    let body = read_body(stream, &head, rest, limit, &mut |bytes| share.grow(bytes)).await;
-    let body = body.map_err(|problem| problem.failure(&url.to_string()))?;
+    let sent = read_body(&mut connection.stream, &head, rest, limit, &mut |bytes| share.grow(bytes)).await;
+    let sent = sent.map_err(|problem| problem.failure(&url.to_string()))?;
     let body = match head.is_gzip {
-        true => inflate(&body, limit, &mut |bytes| share.grow(bytes)),
-        false => Ok(body),
+        true => inflate(&sent.bytes, limit, &mut |bytes| share.grow(bytes)),
+        false => Ok(sent.bytes),
     };
     let body = body.map_err(|problem| problem.failure(&url.to_string()))?;
-    Ok(Response { content_type: head.content_type, body })
-}
-
-/// Connects to a host; its name is looked up beside the runtime.
-async fn connect(url: &Url) -> Result<TcpStream, String> {
-    if let Ok(address) = url.host.parse() {
-        return connect_to(SocketAddr::new(address, url.port)).await;
-    }
-    let looked_up = tokio::net::lookup_host((url.host.as_str(), url.port)).await;
-    let addresses = looked_up.map_err(|_| format!("dial tcp: lookup {}: no such host", url.host))?;
-    let mut last = format!("dial tcp: lookup {}: no such host", url.host);
-    for address in addresses {
-        match connect_to(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(what) => last = what,
-        }
-    }
-    Err(last)
-}
-
-async fn connect_to(address: SocketAddr) -> Result<TcpStream, String> {
-    TcpStream::connect(address).await.map_err(|error| format!("dial tcp {address}: connect: {}", worded(&error)))
+    let stays_open = head.stays_open && sent.ends_clean;
+    Ok((Response { content_type: head.content_type, body }, stays_open.then_some(connection)))
 }
 
 /// Returns the request as it is sent. Who we are is told to the first host only.
@@ -182,7 +169,7 @@ fn head_of(request: &Request, url: &Url, proxy: Option<&Url>, is_first_host: boo
     if let Some(login) = proxy.and_then(|proxy| proxy.login.as_ref()) {
         text.push_str(&["Proxy-Authorization: Basic ", &BASE64_STANDARD.encode(login), "\r\n"].concat());
     }
-    text.push_str("Connection: close\r\n\r\n");
+    text.push_str("\r\n");
     text
 }
 

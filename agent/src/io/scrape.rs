@@ -8,6 +8,7 @@
 //! A fetch is a task, so a target that hangs costs its own memory and nobody's time. Bodies are read here one after
 //! the other; what came of them goes to core. Without a job there is no thread. Lists of targets are `discover`'s.
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,7 +20,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
 use super::discover::{self, Finding, Kind};
-use super::fetch::{Budget, Request, Response, fetch};
+use super::fetch::{Budget, Connection, Request, Response, fetch};
 use crate::config::Scrape;
 use crate::os::clock::monotonic_ns;
 use crate::scraping::{Counted, ListFailures};
@@ -34,6 +35,13 @@ const LOOKUP_STACK_BYTES: usize = 256 << 10;
 const IDLE_MS: u64 = 60_000;
 /// How long whoever asks how targets stand waits, in milliseconds.
 const SHOW_MS_MAX: u64 = 2_000;
+
+/// The most connections that are kept open between scrapes, one a target; those beyond are dialled anew each time.
+/// A process has 1,024 descriptors where nobody said otherwise.
+const CONNECTIONS_KEPT_MAX: usize = 512;
+/// A connection is not kept for longer than this, in milliseconds: as the peer, a target scraped less often is
+/// dialled each time.
+const CONNECTION_IDLE_MS_MAX: u64 = 300_000;
 
 /// What the thread has for core.
 pub enum News {
@@ -169,6 +177,7 @@ fn start(
             budget: Budget::default(),
             answers,
             findings,
+            connections: HashMap::new(),
             seekers: Vec::new(),
             failures: ListFailures::default(),
         };
@@ -183,6 +192,7 @@ struct Answer {
     at: Now,
     seconds: f64,
     result: Result<Response, Failure>,
+    open: Option<Connection>,
 }
 
 struct Worker {
@@ -194,6 +204,8 @@ struct Worker {
     budget: Budget,
     answers: UnboundedSender<Answer>,
     findings: UnboundedSender<Finding>,
+    /// Those left open by the targets' last scrapes.
+    connections: HashMap<u32, Connection>,
     seekers: Vec<JoinHandle<()>>,
     failures: ListFailures,
 }
@@ -239,6 +251,8 @@ impl Worker {
             self.seekers.extend(discover::start(reach, &self.findings, &self.budget));
         }
         self.reaches = reaches;
+        // How targets are reached may have changed.
+        self.connections.clear();
         self.count();
     }
 
@@ -249,10 +263,11 @@ impl Worker {
             Err(Kind::Http) => self.failures.http += 1,
             Err(Kind::Dns) => self.failures.dns += 1,
         }
+        self.connections.retain(|target, _| self.pools.has(*target));
         self.count();
     }
 
-    fn fetch(&self, due: Fetch) {
+    fn fetch(&mut self, due: Fetch) {
         let at = self.clock.now();
         let reach = self.reaches.iter().find(|reach| reach.scrape.job.name == due.job.name);
         let request = match (due.refused, reach) {
@@ -261,20 +276,28 @@ impl Worker {
             (None, Some(reach)) => request_of(reach, &due.job, due.url, due.timeout_ms),
         };
         let (answers, budget, target) = (self.answers.clone(), self.budget.clone(), due.target);
+        let open = self.connections.remove(&target);
+        let stays_open = due.interval_ms <= CONNECTION_IDLE_MS_MAX;
         tokio::spawn(async move {
             let began = monotonic_ns();
-            let result = match request {
-                Ok(request) => fetch(&request, &budget).await,
+            let fetched = match request {
+                Ok(request) => fetch(&request, open, &budget).await,
                 Err(failure) => Err(failure),
             };
             let seconds = (monotonic_ns() - began) as f64 / 1e9;
+            let (result, open) = match fetched {
+                Ok((response, open)) => (Ok(response), open.filter(|_| stays_open)),
+                Err(failure) => (Err(failure), None),
+            };
             // The receiver lives as long as the runtime.
-            let _ = answers.send(Answer { target, at, seconds, result });
+            let _ = answers.send(Answer { target, at, seconds, result, open });
         });
     }
 
     fn take(&mut self, answer: Answer) {
-        let Answer { target, at, seconds, result } = answer;
+        let Answer { target, at, seconds, result, open } = answer;
+        let open = open.filter(|_| self.connections.len() < CONNECTIONS_KEPT_MAX && self.pools.has(target));
+        self.connections.extend(open.map(|open| (target, open)));
         let body = match &result {
             Ok(response) => Ok(Body { bytes: &response.body, content_type: &response.content_type }),
             Err(failure) => Err(failure.clone()),

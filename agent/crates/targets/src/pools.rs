@@ -36,6 +36,8 @@ pub struct Fetch {
     pub url: String,
     /// How long it may take, in milliseconds.
     pub timeout_ms: u64,
+    /// How often, in milliseconds.
+    pub interval_ms: u64,
     /// Why it is not to be fetched after all: to be given back to `done` as it is.
     pub refused: Option<String>,
 }
@@ -253,9 +255,15 @@ impl Pools {
                 job: running.job.clone(),
                 url: target.url.clone(),
                 timeout_ms: target.timeout_ms,
+                interval_ms: target.interval_ms,
                 refused: pool.and_then(|pool| pool.refused.clone()),
             });
         }
+    }
+
+    /// Returns whether this target is there.
+    pub fn has(&self, target: u32) -> bool {
+        self.targets.contains_key(&target)
     }
 
     /// Takes what came of a fetch that began at `at` and took so many seconds. `None`: the target has gone meanwhile.

@@ -3,7 +3,7 @@
 //! Every length that is claimed is checked before it is believed, every byte is counted before it is kept. Interim
 //! answers (1xx) are passed over.
 
-use std::io::Read;
+use std::io::{self, Read};
 
 use targets::{Failure, Reason};
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -16,6 +16,8 @@ const HEAD_BYTES_MAX: usize = 32 << 10;
 const HEADERS_MAX: usize = 100;
 /// How much is asked for at once, in bytes.
 const READ_BYTES: usize = 8 << 10;
+/// The most that is made room for at once of a length that is only claimed, in bytes.
+const PIECE_BYTES_MAX: usize = 64 << 10;
 /// The longest line before a chunk, in bytes.
 const CHUNK_LINE_BYTES_MAX: usize = 4 << 10;
 
@@ -29,6 +31,16 @@ pub(super) struct Head {
     pub is_gzip: bool,
     pub length: Option<u64>,
     pub is_chunked: bool,
+    /// Whether the other side leaves the connection open behind the body.
+    pub stays_open: bool,
+}
+
+/// A body as it was sent.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Sent {
+    pub bytes: Vec<u8>,
+    /// Whether the connection is where the next answer begins.
+    pub ends_clean: bool,
 }
 
 /// Why a body was not read.
@@ -61,14 +73,14 @@ impl Problem {
     }
 }
 
-/// Reads a head, and what has come of the body behind it.
-pub(super) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> Result<(Head, Vec<u8>), String> {
-    let mut bytes = Vec::with_capacity(READ_BYTES);
+/// Reads a head into `bytes`, which are what has come behind it afterwards; nothing has come of an answer as long as
+/// they are empty.
+pub(super) async fn read_head(stream: &mut (impl AsyncRead + Unpin), bytes: &mut Vec<u8>) -> Result<Head, String> {
     loop {
-        if let Some((head, length)) = parse_head(&bytes)? {
+        if let Some((head, length)) = parse_head(bytes)? {
             bytes.drain(..length);
             if head.status >= 200 {
-                return Ok((head, bytes));
+                return Ok(head);
             }
             continue;
         }
@@ -76,7 +88,7 @@ pub(super) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> Result<(
             return Err("net/http: server response headers exceeded 32768 bytes; aborted".to_owned());
         }
         bytes.reserve(READ_BYTES);
-        match stream.read_buf(&mut bytes).await {
+        match stream.read_buf(bytes).await {
             Ok(0) => return Err("EOF".to_owned()),
             Ok(_) => {}
             Err(error) => return Err(worded(&error)),
@@ -96,6 +108,7 @@ fn parse_head(bytes: &[u8]) -> Result<Option<(Head, usize)>, String> {
     let mut head = Head {
         status: response.code.unwrap_or(0),
         reason: response.reason.unwrap_or("").chars().filter(|c| !c.is_control()).take(80).collect(),
+        stays_open: response.version == Some(1),
         ..Head::default()
     };
     for header in response.headers.iter() {
@@ -104,6 +117,7 @@ fn parse_head(bytes: &[u8]) -> Result<Option<(Head, usize)>, String> {
             "content-type" => head.content_type = value,
             "location" => head.location = Some(value),
             "content-encoding" => head.is_gzip = value.eq_ignore_ascii_case("gzip"),
+            "connection" => head.stays_open = keeps_open(&value, head.stays_open),
             "transfer-encoding" => head.is_chunked = value.to_ascii_lowercase().ends_with("chunked"),
             "content-length" => {
                 let length = value.parse().map_err(|_| format!("bad Content-Length {value:?}"))?;
@@ -118,49 +132,86 @@ fn parse_head(bytes: &[u8]) -> Result<Option<(Head, usize)>, String> {
     Ok(Some((head, length)))
 }
 
-/// Reads a body as it was sent; `grow` is told how long it has become and may say that this is too much.
+/// Returns what a `Connection` header makes of a connection that stays open, or not, by itself.
+fn keeps_open(value: &str, by_itself: bool) -> bool {
+    let says = |word: &str| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(word));
+    (by_itself || says("keep-alive")) && !says("close")
+}
+
+/// Reads a body as it was sent, of which `rest` has come already; `grow` is told how long it has become and may say
+/// that this is too much.
 pub(super) async fn read_body(
     stream: &mut (impl AsyncRead + Unpin),
     head: &Head,
     rest: Vec<u8>,
     limit: usize,
     grow: &mut (dyn FnMut(usize) -> bool + Send),
-) -> Result<Vec<u8>, Problem> {
-    let length = head.length.filter(|_| !head.is_chunked);
+) -> Result<Sent, Problem> {
+    match head.is_chunked {
+        true => read_chunks(stream, rest, limit, grow).await,
+        false => read_plain(stream, head.length, rest, limit, grow).await,
+    }
+}
+
+async fn read_plain(
+    stream: &mut (impl AsyncRead + Unpin),
+    length: Option<u64>,
+    rest: Vec<u8>,
+    limit: usize,
+    grow: &mut (dyn FnMut(usize) -> bool + Send),
+) -> Result<Sent, Problem> {
     if length.is_some_and(|length| length > limit as u64) {
         return Err(Problem::TooLong);
     }
-    let mut chunks = head.is_chunked.then(Chunks::default);
-    let mut body = Vec::new();
-    let mut piece = rest;
+    let mut body = rest;
     loop {
-        let is_whole = match &mut chunks {
-            Some(chunks) => chunks.take(&piece, &mut body).map_err(Problem::Broken)?,
-            None => {
-                body.extend_from_slice(&piece);
-                length.is_some_and(|length| body.len() as u64 >= length)
-            }
-        };
-        if let Some(length) = length {
-            body.truncate(length as usize);
+        let missing = length.map(|length| (length as usize).saturating_sub(body.len()));
+        if missing == Some(0) {
+            let ends_clean = length == Some(body.len() as u64);
+            body.truncate(length.unwrap_or(0) as usize);
+            return grown(&body, limit, grow).map(|()| Sent { bytes: body, ends_clean });
         }
-        if body.len() > limit {
-            return Err(Problem::TooLong);
+        grown(&body, limit, grow)?;
+        // What is claimed is believed piece by piece.
+        body.reserve(missing.unwrap_or(READ_BYTES).min(PIECE_BYTES_MAX));
+        match stream.read_buf(&mut body).await {
+            Ok(0) if length.is_none() => return Ok(Sent { bytes: body, ends_clean: false }),
+            read => is_more(read)?,
         }
-        if !grow(body.len()) {
-            return Err(Problem::TooMany);
-        }
-        if is_whole {
-            return Ok(body);
+    }
+}
+
+async fn read_chunks(
+    stream: &mut (impl AsyncRead + Unpin),
+    rest: Vec<u8>,
+    limit: usize,
+    grow: &mut (dyn FnMut(usize) -> bool + Send),
+) -> Result<Sent, Problem> {
+    let (mut chunks, mut body, mut piece) = (Chunks::default(), Vec::new(), rest);
+    loop {
+        let end = chunks.take(&piece, &mut body).map_err(Problem::Broken)?;
+        grown(&body, limit, grow)?;
+        if let Some(behind) = end {
+            return Ok(Sent { bytes: body, ends_clean: behind == 0 });
         }
         piece.clear();
         piece.reserve(READ_BYTES);
-        match stream.read_buf(&mut piece).await {
-            Ok(0) if length.is_none() && chunks.is_none() => return Ok(body),
-            Ok(0) => return Err(Problem::Broken("unexpected EOF".to_owned())),
-            Ok(_) => {}
-            Err(error) => return Err(Problem::Broken(worded(&error))),
-        }
+        is_more(stream.read_buf(&mut piece).await)?;
+    }
+}
+
+fn grown(body: &[u8], limit: usize, grow: &mut (dyn FnMut(usize) -> bool + Send)) -> Result<(), Problem> {
+    if body.len() > limit {
+        return Err(Problem::TooLong);
+    }
+    if grow(body.len()) { Ok(()) } else { Err(Problem::TooMany) }
+}
+
+fn is_more(read: io::Result<usize>) -> Result<(), Problem> {
+    match read {
+        Ok(0) => Err(Problem::Broken("unexpected EOF".to_owned())),
+        Ok(_) => Ok(()),
+        Err(error) => Err(Problem::Broken(worded(&error))),
     }
 }
 
@@ -178,8 +229,8 @@ struct Chunks {
 const LINE_END: usize = 2;
 
 impl Chunks {
-    /// Appends what a piece brings; `true` at the end of the body.
-    fn take(&mut self, mut piece: &[u8], body: &mut Vec<u8>) -> Result<bool, String> {
+    /// Appends what a piece brings; at the end of the body returns how much of the piece lies behind it.
+    fn take(&mut self, mut piece: &[u8], body: &mut Vec<u8>) -> Result<Option<usize>, String> {
         while !piece.is_empty() {
             if self.left > 0 {
                 let (part, after) = piece.split_at(self.left.min(piece.len()));
@@ -202,7 +253,7 @@ impl Chunks {
             let line = line.strip_suffix(b"\r").unwrap_or(&line);
             if self.in_trailer {
                 if line.is_empty() {
-                    return Ok(true);
+                    return Ok(Some(piece.len()));
                 }
                 continue;
             }
@@ -213,7 +264,7 @@ impl Chunks {
             self.in_trailer = size == 0;
             self.left = if size == 0 { 0 } else { size.saturating_add(LINE_END) };
         }
-        Ok(false)
+        Ok(None)
     }
 }
 
@@ -261,15 +312,31 @@ mod tests {
     }
 
     #[test]
+    fn connections_stay_open_as_both_versions_have_it() {
+        for (text, expected) in [
+            ("HTTP/1.1 200 OK\r\n\r\n", true),
+            ("HTTP/1.1 200 OK\r\nConnection: Close\r\n\r\n", false),
+            ("HTTP/1.1 200 OK\r\nConnection: upgrade, close\r\n\r\n", false),
+            ("HTTP/1.0 200 OK\r\n\r\n", false),
+            ("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n\r\n", true),
+        ] {
+            let (head, _) = parse_head(text.as_bytes()).expect("well formed").expect("whole");
+            assert_eq!(head.stays_open, expected, "{text}");
+        }
+    }
+
+    #[test]
     fn chunks_come_in_any_pieces() {
         let text = b"5;x=y\r\nhello\r\n1\r\n \r\n6\r\nworld!\r\n0\r\nTrailer: x\r\n\r\n";
         for size in 1..text.len() {
-            let (mut chunks, mut body, mut done) = (Chunks::default(), Vec::new(), false);
+            let (mut chunks, mut body, mut end) = (Chunks::default(), Vec::new(), None);
             for piece in text.chunks(size) {
-                done = chunks.take(piece, &mut body).expect("well formed");
+                end = chunks.take(piece, &mut body).expect("well formed");
             }
-            assert!(done && body == b"hello world!", "{size}");
+            assert!(end == Some(0) && body == b"hello world!", "{size}");
         }
+        let behind = Chunks::default().take(b"0\r\n\r\nHTTP", &mut Vec::new());
+        assert_eq!(behind, Ok(Some(4)));
         for bad in [&b"x\r\n"[..], b"\r\n", b"-1\r\n", b"fffffffff\r\n", b"+5\r\n"] {
             assert!(Chunks::default().take(bad, &mut Vec::new()).is_err(), "{bad:?}");
         }

@@ -47,7 +47,7 @@ fn request(address: &str) -> Request {
 fn run(request: &Request) -> Result<Response, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let budget = Budget::default();
-    let result = runtime.block_on(fetch(request, &budget));
+    let result = runtime.block_on(fetch(request, None, &budget)).map(|(response, _)| response);
     assert_eq!(budget.0.load(Ordering::Relaxed), 0, "every byte is given back");
     result
 }
@@ -69,7 +69,65 @@ fn a_body_comes_by_length_in_chunks_or_up_to_the_end() {
         assert_eq!((response.body.as_slice(), response.content_type.as_str()), (&b"a 1\n"[..], "text/plain"));
         let asked = asked.recv().expect("it was asked");
         assert!(asked.starts_with(&format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\n")), "{asked}");
-        assert!(asked.contains("Accept: text/plain\r\n") && asked.contains("Connection: close\r\n"), "{asked}");
+        assert!(asked.contains("Accept: text/plain\r\n") && !asked.contains("Connection:"), "{asked}");
+    }
+}
+
+/// Says one text for each request that comes over one connection, then closes it; any number of connections.
+fn patient_server(answers: usize) -> (String, Receiver<usize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("it is bound").to_string();
+    let (tell, asked) = channel();
+    thread::spawn(move || {
+        for (number, stream) in listener.incoming().flatten().enumerate() {
+            let mut lines = BufReader::new(stream);
+            for _ in 0..answers {
+                let mut head = String::new();
+                while lines.read_line(&mut head).is_ok_and(|read| read > 2) {}
+                if head.is_empty() || tell.send(number).is_err() {
+                    break;
+                }
+                let _ = lines.get_mut().write_all(&ok("a 1\n"));
+            }
+        }
+    });
+    (address, asked)
+}
+
+/// One connection serves several requests; one that was closed meanwhile is dialled again, and nobody notices.
+#[test]
+fn a_connection_is_used_again_until_it_is_closed() {
+    let (address, asked) = patient_server(3);
+    let (request, budget) = (request(&address), Budget::default());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let mut open = None;
+    for _ in 0..5 {
+        let (response, left) = runtime.block_on(fetch(&request, open, &budget)).expect("a good answer");
+        assert_eq!(response.body, b"a 1\n");
+        assert!(left.is_some());
+        open = left;
+    }
+    assert_eq!(asked.try_iter().collect::<Vec<_>>(), [0, 0, 0, 1, 1]);
+
+    // One that leads elsewhere is let go.
+    let (other, asked_other) = patient_server(1);
+    let elsewhere = Request { url: format!("http://{other}/"), ..request };
+    assert!(runtime.block_on(fetch(&elsewhere, open, &budget)).is_ok());
+    assert_eq!((asked_other.try_iter().count(), asked.try_iter().count()), (1, 0));
+}
+
+/// What comes behind an answer would be taken for the next one.
+#[test]
+fn a_connection_that_says_more_than_it_was_asked_is_let_go() {
+    let behind = [ok("a 1\n"), b"HTTP/1.1 200 OK\r\n".to_vec()].concat();
+    let closing = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\na 1\n".to_vec();
+    let chunks = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\na 1\n\r\n0\r\n\r\n".to_vec();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    for (answer, stays_open) in [(behind, false), (closing, false), (chunks, true), (ok("a 1\n"), true)] {
+        let (address, _asked) = server(vec![answer]);
+        let fetched = runtime.block_on(fetch(&request(&address), None, &Budget::default()));
+        let (response, open) = fetched.expect("a good answer");
+        assert_eq!((response.body.as_slice(), open.is_some()), (&b"a 1\n"[..], stays_open));
     }
 }
 
