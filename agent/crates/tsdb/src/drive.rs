@@ -10,6 +10,7 @@ use model::{Mono, Now, RowId, UnixMs};
 
 use crate::head::Head;
 use crate::index::LINES_MAX;
+use crate::journal::Journal;
 use crate::layout::{BLOB_PAYLOAD, PAGE};
 use crate::options::Mutation;
 use crate::recover::begin_record;
@@ -32,7 +33,8 @@ impl Store {
         if self.is_full(now) && self.shared.read().frozen.is_none() {
             self.freeze(now);
         }
-        if now.mono >= self.next_sync || self.flush_ticket.is_some() {
+        let is_crowded = self.journal.as_ref().is_some_and(Journal::is_crowded);
+        if now.mono >= self.next_sync || self.flush_ticket.is_some() || is_crowded {
             self.sync(now);
         }
         self.step_sealing(now);

@@ -6,7 +6,8 @@
 //! the same bytes go to fresh pages next time: reading back proves nothing. Pages are numbered without end; the
 //! number modulo the size of the area is the place.
 //!
-//! When the area is full, or more is pending than `pending_max`, journalling of the block is given up: its rows go on
+//! More than half of `pending_max` is not left waiting for the interval's end. When the area is full, or more is pending
+//! than `pending_max` because the medium is slow, journalling of the block is given up: its rows go on
 //! in memory and are certain when the block is sealed.
 
 use crate::crc::extend;
@@ -122,6 +123,12 @@ impl Journal {
     /// Returns what is not certain yet.
     pub fn pending(&self) -> &[u8] {
         &self.pending
+    }
+
+    /// Returns whether so much is pending that it is better written before its time: the other half of the room is for
+    /// what comes while it is.
+    pub fn is_crowded(&self) -> bool {
+        !self.given_up && self.blocked.is_none() && self.pending.len() > self.pending_max / 2
     }
 
     pub fn has_pending(&self) -> bool {

@@ -205,3 +205,26 @@ fn a_series_that_comes_or_goes_anywhere_in_a_batch_leaves_the_others_as_they_are
         assert_eq!(points, expected[n], "{labels}");
     }
 }
+
+/// Many series that come at once are more than an interval's worth of journal: what waits is written before its time,
+/// and the block is not sealed for it, which would have the next one name all series again.
+#[test]
+fn much_at_once_is_written_early_and_seals_nothing() {
+    let size = Options { file_bytes: 64 << 20, series_max: 30_000, block_bytes_max: 8 << 20, ..options() };
+    let mut board = Board::new(size);
+    board.pass(1_000);
+    let before = board.store.stats().journal_bytes;
+    for source in 0..50 {
+        let mut batch = Batch::new();
+        batch.family("many", "", MetricKind::Gauge);
+        for row in 0..500 {
+            let labels = [("__name__", "many"), ("row", &*row.to_string()), ("target", &*source.to_string())];
+            batch.add_labels(&Labels::from_pairs(labels), model::Value::Float(f64::from(row) / 7.0));
+        }
+        board.store.append(board.now, &batch, SourceId(source), &Labels::empty());
+        board.pass(10);
+    }
+    let stats = board.store.stats();
+    assert_eq!((stats.blocks, stats.frozen, stats.open_rows), (0, false, 25_000));
+    assert!(stats.journal_bytes - before > 256 << 10, "{}", stats.journal_bytes - before);
+}
