@@ -3,7 +3,7 @@
 //! The parts are gathered while the message is read, in memory that the next series uses again, and given out at once
 //! when it is over; what cannot be true is counted with its reason. The wire format is read by `scrape::wire`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use model::labels::NAME;
@@ -19,6 +19,8 @@ pub(super) struct Builder<'a> {
     symbols: &'a [&'a str],
     limits: WriteLimits,
     series: usize,
+    /// How many floats and histograms of each series there are already: Prometheus sends a series anew for each sample.
+    given: HashMap<Labels, (usize, usize)>,
     out: Written,
     one: One<'a>,
 }
@@ -50,7 +52,8 @@ struct About<'a> {
 
 impl<'a> Builder<'a> {
     pub(super) fn new(version: WriteVersion, symbols: &'a [&'a str], limits: WriteLimits) -> Builder<'a> {
-        Builder { version, symbols, limits, series: 0, out: Written::default(), one: One::default() }
+        let (given, out, one) = (HashMap::new(), Written::default(), One::default());
+        Builder { version, symbols, limits, series: 0, given, out, one }
     }
 
     pub(super) fn finish(self) -> Written {
@@ -92,8 +95,7 @@ impl<'a> Builder<'a> {
                 return Err(format!("at most {} samples of a series are accepted", self.limits.samples_each));
             }
         }
-        self.deliver();
-        Ok(())
+        self.deliver()
     }
 
     fn field_v1(&mut self, number: u64, field: Field<'a>) -> Result<(), String> {
@@ -208,13 +210,16 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    /// Puts the series' samples into the batches, or says why not.
-    fn deliver(&mut self) {
+    /// Puts the series' samples into the batches, or counts why not.
+    fn deliver(&mut self) -> Result<(), String> {
         let one = &mut self.one;
         let samples = (one.floats.len() + one.histograms.len() + one.bad.len()) as u64;
         let labels = match one.wrong.take().map_or_else(|| labels(&mut one.labels), Err) {
             Ok(labels) => labels,
-            Err(reason) => return self.out.leave_out(samples.max(1), reason),
+            Err(reason) => {
+                self.out.leave_out(samples.max(1), reason);
+                return Ok(());
+            }
         };
         for reason in one.bad.drain(..) {
             self.out.leave_out(1, format!("{reason} for series {labels}"));
@@ -224,18 +229,25 @@ impl<'a> Builder<'a> {
         if samples == 0 && one.about.is_some() {
             layer(&mut self.out.floats, 0).family_with_unit(family, about.help, about.kind, about.unit);
         }
-        for (at, (value, time, start)) in one.floats.iter().enumerate() {
+        let (floats, histograms) = self.given.entry(labels.clone()).or_default();
+        for (value, time, start) in &one.floats {
             let row = (Value::Float(*value), *time, start.or(one.start));
-            add(layer(&mut self.out.floats, at), (family, about), &labels, row);
+            add(layer(&mut self.out.floats, *floats), (family, about), &labels, row);
+            *floats += 1;
         }
-        for (at, (found, time, start)) in one.histograms.drain(..).enumerate() {
+        for (found, time, start) in one.histograms.drain(..) {
             let row = (Value::Histogram(Arc::new(found)), time, start.or(one.start));
-            add(layer(&mut self.out.histograms, at), (family, about), &labels, row);
+            add(layer(&mut self.out.histograms, *histograms), (family, about), &labels, row);
+            *histograms += 1;
+        }
+        if *floats + *histograms > self.limits.samples_each {
+            return Err(format!("at most {} samples of a series are accepted", self.limits.samples_each));
         }
         for (own, value, at) in one.exemplars.drain(..) {
             let own = Labels::from_pairs(own.iter().copied().filter(|(_, value)| !value.is_empty()));
             self.out.exemplars.push(WrittenExemplar { series: labels.clone(), labels: own, value, at });
         }
+        Ok(())
     }
 }
 

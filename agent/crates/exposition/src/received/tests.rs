@@ -108,6 +108,29 @@ fn samples_go_to_layers_and_metadata_to_families() {
     assert_eq!((written.left_out, written.reasons.len()), (0, 0));
 }
 
+/// Prometheus names a series anew for each sample. Where it was held up, a request has two scrapes; the second was taken
+/// for a repetition of the first, refused, and lost for good.
+#[test]
+fn a_series_that_is_named_again_goes_on() {
+    let (a, b) = (&[("__name__", "a")][..], &[("__name__", "b")][..]);
+    let timeseries = vec![
+        series(a, &[(1.0, 10)]),
+        series(b, &[(5.0, 10)]),
+        series(a, &[(2.0, 20), (3.0, 30)]),
+        series(b, &[(6.0, 20)]),
+    ];
+    let written = read(&V1 { timeseries, metadata: Vec::new() });
+    let layers: Vec<Vec<String>> = written.floats.iter().map(shown).collect();
+    assert_eq!(
+        layers,
+        [vec!["a 1 Some(10)", "b 5 Some(10)"], vec!["a 2 Some(20)", "b 6 Some(20)"], vec!["a 3 Some(30)"]]
+    );
+    let often = V1 { timeseries: vec![series(a, &[(1.0, 10)]); 4], metadata: Vec::new() };
+    let limits = WriteLimits { samples_each: 3, ..WriteLimits::default() };
+    let refused = read_write_request(&often.encode_to_vec(), WriteVersion::V1, limits);
+    assert_eq!(refused.err().as_deref(), Some("at most 3 samples of a series are accepted"));
+}
+
 #[test]
 fn what_is_wrong_is_left_out_and_the_rest_taken() {
     let request = V1 {
