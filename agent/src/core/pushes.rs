@@ -99,7 +99,7 @@ impl Pushes {
 
     /// Adds everything to a collection that is printed.
     pub fn fill(&self, out: &mut Batch) {
-        self.groups.fill(out);
+        self.groups.fill_plain(out);
     }
 
     /// Returns everything as a batch of its own; `None` when nobody pushed.

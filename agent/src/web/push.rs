@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 
+use exposition::{Format, Limits, ScrapeFiller, ScrapeOptions};
 use model::{Batch, MetricKind, UnixMs};
 use push::{Family, Group, Grouping, Groups, Metric, Mode, Point, Route};
 
@@ -55,7 +56,8 @@ fn push(web: &Web, request: &Request, grouping: Grouping, method: &str) -> Answe
         return Answer::text(403, format!("{reason}\n"));
     }
     let mut batch = Batch::new();
-    if let Err(reason) = unpacked(request).and_then(|body| parsed(request, &body, &mut batch)) {
+    let names = web.push.utf8_names;
+    if let Err(reason) = unpacked(request).and_then(|body| parsed(request, &body, names, &mut batch)) {
         return Answer::text(400, format!("{reason}\n"));
     }
     let mode = if method == "PUT" { Mode::Replace } else { Mode::Merge };
@@ -101,13 +103,20 @@ fn unpacked(request: &Request) -> Result<Vec<u8>, String> {
     }
 }
 
-fn parsed(request: &Request, body: &[u8], out: &mut Batch) -> Result<(), String> {
+/// Reads what was pushed; `any_names` may be quoted.
+fn parsed(request: &Request, body: &[u8], any_names: bool, out: &mut Batch) -> Result<(), String> {
     let is_protobuf = request.content_type.starts_with("application/vnd.google.protobuf");
     if is_protobuf {
-        return Err("protobuf pushes are not served yet: push the text format".to_owned());
+        let options = ScrapeOptions { keep_classic: true, ..ScrapeOptions::default() };
+        let read = ScrapeFiller::new().fill(Format::Protobuf, body, options, Limits::default(), out);
+        read.map_err(|error| error.to_string())?;
+        return match out.refused() {
+            0 => Ok(()),
+            _ => Err("more or larger samples than are taken".to_owned()),
+        };
     }
-    exposition::parse_text(body, out)
-        .map_err(|error| format!("text format parsing error in line {}: {}", error.line, error.what))
+    let read = if any_names { exposition::parse_text_with_any_names } else { exposition::parse_text };
+    read(body, out).map_err(|error| format!("text format parsing error in line {}: {}", error.line, error.what))
 }
 
 /// Prints all groups as the peer's `/api/v1/metrics` does: keys in ascending order, values as texts.

@@ -18,7 +18,7 @@ mod scrape;
 
 pub use federate::{Escaping, FederateRow, write_federate};
 pub use federate_proto::write_federate_proto;
-pub use parse::{ParseError, TEXT_BYTES_MAX, TextParser, parse_text};
+pub use parse::{ParseError, TEXT_BYTES_MAX, TextParser, parse_text, parse_text_with_any_names};
 pub use print::{TextWriter, write_text};
 pub use received::{WriteLimits, WriteVersion, Written, WrittenExemplar, read_write_request};
 pub use scrape::{

@@ -45,6 +45,14 @@ pub fn parse_text(text: &[u8], out: &mut Batch) -> Result<(), ParseError> {
     TextParser::new().parse(text, out)
 }
 
+/// As [`parse_text`], and names may be quoted, and then be any text: `{"my.metric", "my.label"="a"} 1`.
+///
+/// # Errors
+/// The first line that is wrong; the batch is then unchanged.
+pub fn parse_text_with_any_names(text: &[u8], out: &mut Batch) -> Result<(), ParseError> {
+    TextParser { takes_quoted: true, ..TextParser::default() }.parse(text, out)
+}
+
 /// A piece of the parser's own text.
 type Piece = (u32, u32);
 
@@ -60,6 +68,8 @@ pub struct TextParser {
     samples: Vec<Sample>,
     pairs: Vec<(Piece, Piece)>,
     order: Vec<u32>,
+    /// Whether names may be quoted.
+    takes_quoted: bool,
 }
 
 struct Family {
@@ -132,7 +142,8 @@ impl TextParser {
         if line.rest.is_empty() {
             return Ok(());
         }
-        let name = line.name(true);
+        let quoted = self.quoted(&mut line)?;
+        let name = quoted.as_deref().unwrap_or_else(|| line.name(true));
         if name.is_empty() || !matches!(line.rest, [] | [b' ' | b'\t', ..]) {
             return Err("invalid metric name in comment".to_owned());
         }
@@ -181,19 +192,27 @@ impl TextParser {
 
     fn sample(&mut self, mut line: Cursor<'_>) -> LineResult<()> {
         let name = line.name(true);
-        if name.is_empty() {
+        if name.is_empty() && !(self.takes_quoted && line.rest.first() == Some(&b'{')) {
             return Err("invalid metric name".to_owned());
         }
-        let (family, suffix) = self.family_of(name);
-        let kind = *self.families[family].kind.get_or_insert(MetricKind::Unknown);
+        let mut found = (!name.is_empty()).then(|| self.family_of(name));
         let first = self.pairs.len();
         line.skip_blanks();
         if line.take(b'{') {
-            self.labels(&mut line, bound_label(kind), first).map_err(|what| {
-                let name = self.piece(self.families[family].name);
+            let read = self.labels(&mut line, first);
+            let read = read.and_then(|inner| match (inner, found) {
+                (Some(_), Some(_)) => Err("multiple metric names".to_owned()),
+                (Some(name), None) => Ok(found = Some(self.family_of(&name))),
+                (None, _) => Ok(()),
+            });
+            let read = read.and_then(|()| self.bounds(found, first));
+            read.map_err(|what| {
+                let name = found.map_or("", |(family, _)| self.piece(self.families[family].name));
                 format!("{what} for metric {name:?}")
             })?;
         }
+        let (family, suffix) = found.ok_or("invalid metric name")?;
+        self.families[family].kind.get_or_insert(MetricKind::Unknown);
         let value = line.until_blank();
         let value = go_float(value).ok_or_else(|| not_a("float as value", value))?;
         let mut at = None;
@@ -212,15 +231,31 @@ impl TextParser {
         Ok(())
     }
 
-    /// Reads labels after the brace, up to and with the closing one and the blanks after it.
-    fn labels(&mut self, line: &mut Cursor<'_>, bound: &str, first: usize) -> LineResult<()> {
+    /// Reads labels after the brace, up to and with the closing one and the blanks after it; returns a metric name that
+    /// stands among them.
+    fn labels(&mut self, line: &mut Cursor<'_>, first: usize) -> LineResult<Option<String>> {
+        let mut metric = None;
         loop {
             line.skip_blanks();
             if line.take(b'}') {
                 line.skip_blanks();
-                return Ok(());
+                return Ok(metric);
             }
-            let name = line.name(false);
+            let quoted = self.quoted(line)?;
+            if quoted.is_some() {
+                line.skip_blanks();
+                if line.rest.first() != Some(&b'=') {
+                    if metric.is_some() {
+                        return Err("multiple metric names".to_owned());
+                    }
+                    metric = quoted.filter(|name| !name.is_empty());
+                    if !line.take(b',') && line.rest.first() != Some(&b'}') {
+                        return Err("unexpected end of metric name".to_owned());
+                    }
+                    continue;
+                }
+            }
+            let name = quoted.as_deref().unwrap_or_else(|| line.name(false));
             if name.is_empty() || name.len() > LABEL_BYTES_MAX {
                 return Err("invalid label name".to_owned());
             }
@@ -242,10 +277,7 @@ impl TextParser {
             if !line.take(b'"') {
                 return Err("expected '\"' at start of label value".to_owned());
             }
-            let mut value = line.unescape_into(&mut self.text, Some(b'"'))?;
-            if name == bound {
-                value = self.bound(value)?;
-            }
+            let value = line.unescape_into(&mut self.text, Some(b'"'))?;
             if (value.1 - value.0) as usize > LABEL_BYTES_MAX {
                 return Err(format!("at most {LABEL_BYTES_MAX} bytes of a label value are accepted"));
             }
@@ -255,6 +287,29 @@ impl TextParser {
                 return Err("unexpected end of label value".to_owned());
             }
         }
+    }
+
+    /// Takes a quoted name, where there may be one and one stands here.
+    fn quoted(&mut self, line: &mut Cursor<'_>) -> LineResult<Option<String>> {
+        if !self.takes_quoted || !line.take(b'"') {
+            return Ok(None);
+        }
+        let mut name = String::new();
+        line.unescape_into(&mut name, Some(b'"'))?;
+        if name.len() > LABEL_BYTES_MAX { Err("invalid name".to_owned()) } else { Ok(Some(name)) }
+    }
+
+    /// Prints the bounds among the labels read last anew, as the numbers they are.
+    fn bounds(&mut self, found: Option<(usize, &'static str)>, first: usize) -> LineResult<()> {
+        let kind = found.and_then(|(family, _)| self.families[family].kind).unwrap_or_default();
+        let bound = bound_label(kind);
+        for at in first..self.pairs.len() {
+            let (name, value) = self.pairs[at];
+            if !bound.is_empty() && self.piece(name) == bound {
+                self.pairs[at].1 = self.bound(value)?;
+            }
+        }
+        Ok(())
     }
 
     /// Prints the bound of a bucket or quantile anew, as the number it is.

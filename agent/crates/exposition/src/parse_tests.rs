@@ -167,3 +167,30 @@ fn no_input_panics() {
     }
     assert!(accepted > 100 && refused > 1_000, "{accepted} accepted, {refused} refused");
 }
+
+/// Names that are quoted may be any text, where that was asked for.
+#[test]
+fn quoted_names_are_any_text() {
+    let text = "# HELP \"my.metric\" Help.\n# TYPE \"my.metric\" histogram\n\
+                {\"my.metric_bucket\", le=\"1\", \"my.label\"=\"a\"} 1\n{le=\"+Inf\", \"my.metric_bucket\"} 2\n\
+                my{\"x y\"=\"z\"} 3\n";
+    let mut batch = Batch::new();
+    assert_eq!(parse_text_with_any_names(text.as_bytes(), &mut batch), Ok(()));
+    let rows: Vec<String> =
+        batch.rows().iter().map(|row| format!("{:?}", batch.labels(row).collect::<Vec<_>>())).collect();
+    assert_eq!(
+        rows,
+        [
+            r#"[("__name__", "my.metric_bucket"), ("le", "1"), ("my.label", "a")]"#,
+            r#"[("__name__", "my.metric_bucket"), ("le", "+Inf")]"#,
+            r#"[("__name__", "my"), ("x y", "z")]"#,
+        ]
+    );
+    assert_eq!(batch.help(&batch.families()[0]), "Help.");
+    for wrong in
+        ["{\"a\", \"b\"} 1\n", "a{\"b\"} 1\n", "{} 1\n", "{\"\"} 1\n", "{\"a} 1\n", "\"a\" 1\n", "{\"a\" b=\"c\"} 1\n"]
+    {
+        assert!(parse_text_with_any_names(wrong.as_bytes(), &mut Batch::new()).is_err(), "{wrong}");
+    }
+    assert!(parse_text(b"{\"a\"} 1\n", &mut Batch::new()).is_err());
+}

@@ -4,6 +4,7 @@
 //! another kind in another group or on this board, refuses the whole push; the group then keeps what it had and the
 //! time of the failure. The limits bound everything together, so a stranger's pushes cannot grow the process.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
@@ -240,6 +241,15 @@ impl Groups {
     /// Adds everything to a batch, times of pushes included; a family that the batch has already in another kind is
     /// left out, because what the board says of itself comes first.
     pub fn fill(&self, out: &mut Batch) {
+        self.fill_as(&|name| Cow::Borrowed(name), out);
+    }
+
+    /// As [`Groups::fill`], for a text that knows plain names only: what else there is in a name becomes an underscore.
+    pub fn fill_plain(&self, out: &mut Batch) {
+        self.fill_as(&plain, out);
+    }
+
+    fn fill_as(&self, shown: &Shown, out: &mut Batch) {
         let mut names: BTreeMap<&str, Vec<&Family>> = BTreeMap::new();
         for group in self.groups.values() {
             for (name, family) in &group.families {
@@ -252,30 +262,36 @@ impl Groups {
             .filter(|family| names.contains_key(out.name(family)))
             .map(|family| (out.name(family).to_owned(), family.kind))
             .collect();
-        let mut labels = Vec::new();
         for (name, families) in names {
             let first = families[0];
             if kinds.get(name).is_some_and(|kind| *kind != first.kind) {
                 continue;
             }
             let help = families.iter().map(|family| family.help.as_str()).find(|help| !help.is_empty());
-            out.family(name, help.unwrap_or_default(), first.kind);
+            out.family(&shown(name), help.unwrap_or_default(), first.kind);
             for metric in families.iter().flat_map(|family| &family.metrics) {
-                add(out, metric, &mut labels);
+                add(out, metric, shown);
             }
         }
-        self.fill_times(FAILURE_TIME, |group| group.failed, out);
-        self.fill_times(PUSH_TIME, |group| group.pushed, out);
+        self.fill_times(FAILURE_TIME, |group| group.failed, shown, out);
+        self.fill_times(PUSH_TIME, |group| group.pushed, shown, out);
     }
 
-    fn fill_times(&self, (name, help): (&str, &str), time: fn(&Group) -> Option<UnixMs>, out: &mut Batch) {
+    fn fill_times(
+        &self,
+        (name, help): (&str, &str),
+        time: fn(&Group) -> Option<UnixMs>,
+        shown: &Shown,
+        out: &mut Batch,
+    ) {
         if self.groups.is_empty() {
             return;
         }
         out.family(name, help, MetricKind::Gauge);
         for (grouping, group) in &self.groups {
             let labels = own_labels(grouping);
-            let labels: Vec<(&str, &str)> = labels.iter().map(|(name, value)| (*name, *value)).collect();
+            let labels: Vec<(Cow<'_, str>, &str)> = labels.iter().map(|(name, value)| (shown(name), *value)).collect();
+            let labels: Vec<(&str, &str)> = labels.iter().map(|(name, value)| (&**name, *value)).collect();
             out.add(&labels, time(group).map_or(0.0, |at| at.0 as f64 / 1_000.0));
         }
     }
@@ -295,9 +311,23 @@ fn said_before(name: &str, labels: &[(String, String)]) -> Refused {
     ))
 }
 
-fn add<'a>(out: &mut Batch, metric: &'a Metric, labels: &mut Vec<(&'a str, &'a str)>) {
-    labels.clear();
-    labels.extend(metric.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+/// How names are shown.
+type Shown = dyn for<'a> Fn(&'a str) -> Cow<'a, str>;
+
+/// Returns a name with an underscore for each character that plain names have not.
+fn plain(name: &str) -> Cow<'_, str> {
+    let fits =
+        |(at, c): (usize, char)| c.is_ascii_alphabetic() || matches!(c, '_' | ':') || (at > 0 && c.is_ascii_digit());
+    if name.chars().enumerate().all(fits) {
+        return Cow::Borrowed(name);
+    }
+    name.chars().enumerate().map(|(at, c)| if fits((at, c)) { c } else { '_' }).collect()
+}
+
+fn add(out: &mut Batch, metric: &Metric, shown: &Shown) {
+    let labels: Vec<(Cow<'_, str>, &str)> =
+        metric.labels.iter().map(|(name, value)| (shown(name), value.as_str())).collect();
+    let labels = &mut labels.iter().map(|(name, value)| (&**name, *value)).collect::<Vec<(&str, &str)>>();
     match &metric.point {
         Point::Plain(value) => out.add(labels, *value),
         Point::Native(value) => {
