@@ -32,6 +32,17 @@ pub fn peer(name: &str, left_out: &str) -> Option<PathBuf> {
     present(&path, left_out)
 }
 
+/// Returns a path within the client libraries that `tests/peers/libraries` installs (`NARTHEX_CLIENTS`, `target/clients`
+/// else), as it is: what leads on to the system's Python must not be followed. `None` after saying what is left out.
+///
+/// # Panics
+/// When it is missing and nothing may be left out.
+pub fn library(path: &str, left_out: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("NARTHEX_CLIENTS").map_or_else(|| target().join("clients"), PathBuf::from);
+    let path = folder.join(path);
+    present(&path, left_out).map(|_| path)
+}
+
 /// Returns the folder that cargo builds into for everybody: the project's, not the one of this very build.
 fn target() -> PathBuf {
     project().join("target")
