@@ -19,10 +19,13 @@ use crate::core::Setup;
 use crate::house::{BUILD_DATE, Line, SharedReader};
 use crate::io::mqtt::{Broker, Publisher};
 use crate::io::post::Poster;
+use crate::io::tls::TlsClient;
 use crate::os::clock::boottime;
 use crate::os::paths;
 use crate::trouble::Trouble;
 use crate::upstream::{Deliver, Make, Parts, Upstream};
+use crate::web::Guard;
+use crate::web::bcrypt::Hash;
 
 type SharedClock = Arc<dyn model::Clock + Send + Sync>;
 
@@ -44,6 +47,26 @@ pub fn load(file: Option<&Path>, features: promql::Features) -> Loaded {
         Some(file) => crate::config::load(file, &outside),
         None => crate::config::load_default(&outside),
     }
+}
+
+/// Returns what knows who is known: the configuration's users, or those of the peers' web configuration where one is
+/// named.
+///
+/// # Errors
+/// When that cannot be read or asks for what is not served, or a secret cannot be read.
+pub fn guard(config: &Config, web_config: Option<&Path>) -> Result<Arc<Guard>, String> {
+    let named = web_config.map(|path| {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| format!("reading {name}: {error}"))?;
+        crate::config::read_web_config(&name, &text).map_err(|errors| errors.to_string())
+    });
+    let users = named.transpose()?.unwrap_or_else(|| config.web.users.clone());
+    let users = users.iter().filter_map(|(name, hash)| Some((name.clone(), Hash::parse(hash.reveal())?)));
+    let token = config.web.token.as_ref().map(secret).transpose()?;
+    if token.as_ref().is_some_and(String::is_empty) {
+        return Err("web.bearer_token is empty".to_owned());
+    }
+    Ok(Arc::new(Guard::new(users.collect(), token.as_deref())))
 }
 
 /// Returns the collectors that the configuration asks for.
@@ -177,7 +200,8 @@ fn start_remote_write(remote: &RemoteWrite, around: &Surroundings<'_>) -> Result
     };
     let make: Make = Box::new(|saved| Box::new(forward::remote_write::Uplink::new(config, saved)));
     let headers = remote_write_headers(remote)?;
-    let poster = Poster::new(remote.url.reveal().to_owned(), headers, Duration::from_millis(remote.timeout_ms));
+    let tls = Arc::new(TlsClient::new(remote.tls.clone()));
+    let poster = Poster::new(remote.url.reveal().to_owned(), headers, Duration::from_millis(remote.timeout_ms), tls);
     let clock = around.clock.clone();
     let mut log = OutcomeLog::new(&remote.name);
     let deliver = move |frame: &model::Frame| {

@@ -15,6 +15,11 @@ mod patient;
 pub mod post;
 pub mod scrape;
 pub mod signals;
+#[cfg(feature = "tls")]
+pub mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "io/tls_absent.rs"]
+pub mod tls;
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
@@ -27,6 +32,9 @@ use crate::web::Web;
 /// How many requests that read no sample are answered at the same time, beside those that do: nobody who only wants to
 /// know how things stand waits for somebody's heavy query.
 pub const REQUESTS_LIGHT_MAX: usize = 1;
+
+/// How many passwords are compared at the same time: whoever guesses gets no more of a board than this.
+pub const PASSWORDS_MAX: usize = 1;
 
 /// The stack of a thread that computes answers, in bytes. The query engine bounds its own depth to fit.
 pub const COMPUTE_STACK_BYTES: usize = 1 << 20;
@@ -61,7 +69,7 @@ pub fn serve(
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .max_blocking_threads(web.settings.queries_max + REQUESTS_LIGHT_MAX)
+        .max_blocking_threads(web.settings.queries_max + REQUESTS_LIGHT_MAX + PASSWORDS_MAX)
         .thread_stack_size(COMPUTE_STACK_BYTES)
         .thread_keep_alive(Duration::from_secs(60))
         .thread_name("web")

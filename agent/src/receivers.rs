@@ -12,7 +12,9 @@ use std::time::Duration;
 use model::Outcome;
 use notify::{Notice, NoticeId};
 
+use crate::config::Tls;
 use crate::io::post::Poster;
+use crate::io::tls::TlsClient;
 use crate::os::clock::boottime;
 use crate::trouble::Trouble;
 use crate::upstream::thread_name;
@@ -87,7 +89,9 @@ fn post(notice: &Notice) -> Outcome {
         0 => TIMEOUT,
         ms => TIMEOUT.min(Duration::from_millis(ms)),
     };
-    Poster::new(notice.url.clone(), headers, timeout).post(&notice.body, |status, _, said| {
+    // Nothing is read for it where the receiver is no https.
+    let tls = Arc::new(TlsClient::new(Tls::default()));
+    Poster::new(notice.url.clone(), headers, timeout, tls).post(&notice.body, |status, _, said| {
         let said: String = said.lines().next().unwrap_or("").chars().filter(|c| !c.is_control()).take(160).collect();
         let reason = format!("the receiver answered {status}: {said}");
         match status {

@@ -11,7 +11,8 @@ use targets::{Bounds, Counts, Reason, TargetStatus};
 
 use crate::believed;
 use crate::config::{Config, HttpClient};
-use crate::io::scrape::{Headers, Reach, Shown};
+use crate::io::scrape::{Headers, Manner, Proxy, Reach, Shown};
+use crate::io::tls::TlsClient;
 use crate::os::clock::monotonic_ns;
 use crate::web::targets::{Dropped, Target, Targets};
 
@@ -46,11 +47,20 @@ pub fn bounds(config: &Config) -> Bounds {
 /// Returns the jobs of a configuration with all that is needed to reach their targets.
 pub fn reaches(config: &Config) -> Vec<Reach> {
     let reach = |scrape: &crate::config::Scrape| Reach {
-        headers: headers(&scrape.client),
-        list_headers: scrape.discovery.https.iter().map(|list| headers(&list.client)).collect(),
+        manner: manner(&scrape.client),
+        list_manners: scrape.discovery.https.iter().map(|list| manner(&list.client)).collect(),
         scrape: scrape.clone(),
     };
     config.scrape.iter().map(reach).collect()
+}
+
+fn manner(client: &HttpClient) -> Manner {
+    Manner {
+        headers: headers(client),
+        proxy: client.proxy.as_ref().map(|proxy| Proxy::new(proxy.url.reveal(), &proxy.except)),
+        tls: Arc::new(TlsClient::new(client.tls.clone())),
+        follow_redirects: client.follow_redirects,
+    }
 }
 
 fn headers(client: &HttpClient) -> Headers {

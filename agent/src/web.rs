@@ -1,6 +1,6 @@
 //! Answers to HTTP requests, without sockets: a `Request` in, an `Answer` out. Everything is on one port. Reading is
-//! open, as with the peers; what controls is refused from other hosts, and from this host too when a header says that a
-//! browser or a proxy brought it (`access`). Paths, methods, status codes and texts are the peer's; two differences are
+//! open, as with the peers, unless there are users (`guard`); what controls is refused from other hosts that are not
+//! known, and from this host too when a header says that a browser or a proxy brought it (`access`). Paths, methods, status codes and texts are the peer's; two differences are
 //! meant: a slash too many at the end of a path is not found, and `/` is our page.
 //!
 //! | path | what |
@@ -15,8 +15,11 @@
 
 pub mod access;
 pub mod api;
+pub mod bcrypt;
 pub mod counts;
+
 pub mod federate;
+pub mod guard;
 pub mod gzip;
 pub mod json;
 pub mod params;
@@ -37,6 +40,7 @@ use promql::Engine;
 use crate::core::pushes;
 use crate::exemplars::Exemplars;
 
+pub use guard::Guard;
 pub use settings::Settings;
 pub use status::Status;
 pub use targets::Target;
@@ -69,6 +73,8 @@ pub struct Request {
     pub is_http_1_0: bool,
     /// Who asks.
     pub peer: IpAddr,
+    /// Whether whoever asks has said who it is, and is one of ours.
+    pub is_known: bool,
     /// The body.
     pub body: Vec<u8>,
     /// Set when the client has gone away.
@@ -172,6 +178,8 @@ pub struct Web {
     pub settings: Settings,
     /// Labels that `/federate` adds; replaced at reload.
     pub external_labels: RwLock<Labels>,
+    /// Who is known; replaced at reload.
+    pub guard: RwLock<Arc<Guard>>,
     /// What is switched on of pushing.
     pub push: push::Options,
     /// The newest exemplars.
@@ -228,6 +236,11 @@ impl Web {
             "HEAD" => answer(),
             _ => self.get(request, "GET, HEAD, OPTIONS", answer),
         }
+    }
+
+    /// Returns who is known.
+    pub fn guard(&self) -> Arc<Guard> {
+        self.guard.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
     }
 
     /// Returns why `/metrics` is refused, or `None`.
@@ -293,6 +306,7 @@ impl Request {
             proxied: false,
             is_http_1_0: false,
             peer: IpAddr::from([127, 0, 0, 1]),
+            is_known: false,
             body: Vec::new(),
             stop: Arc::default(),
             queued_ns: AtomicU64::new(0),

@@ -10,7 +10,9 @@
 mod gate;
 mod held;
 
+mod access;
 mod central;
+mod clients;
 mod exemplars;
 mod hanging;
 mod medium;
@@ -26,4 +28,5 @@ mod restart;
 mod rule_tools;
 mod rules;
 mod scrape;
+mod tls;
 mod tsdb_command;

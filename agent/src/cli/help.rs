@@ -37,6 +37,7 @@ Usage: narthex [run] [flags]
   --config.file=FILE             the configuration; without it the built-in one
   --storage.path=FOLDER          where the data file lies; default: the platform's state folder
   --web.listen-address=ADDRESS   where to serve, for example :9090 or 127.0.0.1:9090; default :9090
+  --web.config.file=FILE         the peers' web configuration: basic_auth_users with bcrypt hashes
   --web.enable-admin-api         let PUT /api/v1/admin/wipe remove all pushed metrics
   --push.enable-utf8-names       take escaped UTF-8 label names in the paths of pushes
   --web.cors.origin=PATTERN      which origins a browser may hand answers to; default .*

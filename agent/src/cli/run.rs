@@ -37,10 +37,11 @@ use crate::web::counts::Counts;
 use crate::web::{Settings, Web, push};
 use crate::{about, gpio, scraping};
 
-const FLAGS: [&str; 8] = [
+const FLAGS: [&str; 9] = [
     "config.file",
     "storage.path",
     "web.listen-address",
+    "web.config.file",
     "web.enable-admin-api",
     "push.enable-utf8-names",
     "log.level",
@@ -63,6 +64,7 @@ struct Flags {
     config_file: Option<PathBuf>,
     storage_path: Option<PathBuf>,
     listen_address: Option<ListenAddress>,
+    web_config: Option<PathBuf>,
     push: push::Options,
     web: WebFlags,
     log_level: Option<LevelFilter>,
@@ -103,6 +105,7 @@ fn read_flags(mut arguments: Arguments) -> Result<Flags, Failure> {
                     || Failure::Usage(format!("--web.listen-address={text} is no address: :9090, 127.0.0.1:9090"));
                 flags.listen_address = Some(ListenAddress::parse(&text).ok_or_else(wrong)?);
             }
+            "web.config.file" => flags.web_config = Some(arguments.value()?.into()),
             "web.enable-admin-api" => flags.push.admin = true,
             "push.enable-utf8-names" => flags.push.utf8_names = true,
             "log.level" => {
@@ -228,6 +231,7 @@ fn start(flags: Flags, config: Config, loaded: Loaded) -> Result<(), Failure> {
         clock: clock.clone(),
         settings: settings.clone(),
         external_labels: RwLock::new(setup.external_labels.clone()),
+        guard: RwLock::new(believed::guard(&config, flags.web_config.as_deref()).map_err(fault)?),
         push: flags.push,
         exemplars: Arc::new(Mutex::new(Exemplars::new(config.storage.exemplars_max))),
         queries: Counts::default(),
@@ -331,7 +335,7 @@ fn serve(
 ///
 /// What cannot change while we run is compared with what we run with, and said.
 fn reloader(flags: &Flags, port: u16, web: Arc<Web>, query_ms_max: Arc<AtomicU64>, in_force: Config) -> Reload {
-    let (file, web_flags) = (flags.config_file.clone(), flags.web.clone());
+    let (file, web_config, web_flags) = (flags.config_file.clone(), flags.web_config.clone(), flags.web.clone());
     Box::new(move |running: &mut Running| {
         let mut loaded = believed::load(file.as_deref(), web_flags.features());
         for warning in loaded.warnings.iter() {
@@ -340,6 +344,7 @@ fn reloader(flags: &Flags, port: u16, web: Arc<Web>, query_ms_max: Arc<AtomicU64
         let Some(mut config) = loaded.config.take() else { return Err(super::check::listed(&loaded.errors)) };
         web_flags.win_over(&mut config);
         let lanes = believed::lanes(&config)?;
+        let guard = believed::guard(&config, web_config.as_deref())?;
         let setup = believed::setup(&config, loaded.rules, loaded.notify, port);
         let around = Surroundings {
             reader: running.reader.clone(),
@@ -360,6 +365,7 @@ fn reloader(flags: &Flags, port: u16, web: Arc<Web>, query_ms_max: Arc<AtomicU64
             log::error!("starting the thread that scrapes: {error}; it is tried at the next reload");
         }
         running.collect.change(lanes, believed::interval_ms(&config));
+        *web.guard.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = guard;
         *web.external_labels.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = setup.external_labels.clone();
         web.exemplars.lock().unwrap_or_else(PoisonError::into_inner).resize(config.storage.exemplars_max);
         *web.config.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = loaded.shown;

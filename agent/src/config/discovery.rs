@@ -236,9 +236,6 @@ fn http_sd(node: &Node, base: &Path, errors: &mut Errors, warnings: &mut Errors)
     match &parsed {
         None if !is_http => url.complain("URL scheme must be 'http' or 'https'", "", errors),
         None => url.complain("host is missing in URL", "http://host:port/path", errors),
-        Some(parsed) if parsed.is_https() => {
-            warnings.push(url.node.error("https is not served yet: nothing can be asked there", ""));
-        }
         Some(_) => {}
     }
     let refresh_ms = within(refresh, REFRESH_MS_MIN..=INTERVAL_MS_MAX, HTTP_REFRESH_MS, DisplayMs, errors);

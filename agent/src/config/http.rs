@@ -13,8 +13,7 @@ use super::limits::HEADERS_MAX;
 use super::raw::{At, at, child, path, peek};
 
 /// Keys of Prometheus's HTTP client that a sender does not serve yet.
-pub(super) const UNSERVED: [&str; 8] = [
-    "oauth2",
+pub(super) const UNSERVED: [&str; 7] = [
     "proxy_url",
     "no_proxy",
     "proxy_from_environment",

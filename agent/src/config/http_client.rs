@@ -5,9 +5,8 @@
 //! proxy_url: http://proxy:3128
 //! http_headers: {X-Key: {secrets: [abc]}}
 //! ```
-//! Contradictions are refused in the peer's words. TLS comes later: its keys are checked and warned about, so that a
-//! file that works there loads here and says what it lacks. `proxy_from_environment` is not served: what a board
-//! fetches is in its configuration alone.
+//! Contradictions are refused in the peer's words. `proxy_from_environment` is not served: what a board fetches is in its
+//! configuration alone. Nor is `oauth2`: a token that another program renews in a file is.
 
 use std::path::Path;
 
@@ -15,31 +14,17 @@ use yaml::{Errors, Map, Node, Secret};
 
 use super::http::{Auth, HttpUrl, RESERVED_HEADERS, RawAuth, SecretSource};
 use super::limits::HEADERS_MAX;
-use super::raw::{At, at, child, peek};
+use super::raw::{At, at, peek};
+use super::tls::Tls;
 
 /// The most values of one header.
 const HEADER_VALUES_MAX: usize = 16;
 
 /// Keys that are known and have no effect.
-const UNSERVED: [&str; 5] = ["oauth2", "no_proxy", "proxy_from_environment", "proxy_connect_header", "enable_http2"];
-
-const TLS_KEYS: [&str; 13] = [
-    "ca",
-    "ca_file",
-    "ca_ref",
-    "cert",
-    "cert_file",
-    "cert_ref",
-    "key",
-    "key_file",
-    "key_ref",
-    "server_name",
-    "insecure_skip_verify",
-    "min_version",
-    "max_version",
-];
-
-const TLS_VERSIONS: [&str; 4] = ["TLS10", "TLS11", "TLS12", "TLS13"];
+const UNSERVED: [&str; 3] = ["proxy_from_environment", "proxy_connect_header", "enable_http2"];
+/// What is said of a grant that we do not ask for.
+pub(super) const OAUTH2_INSTEAD: &str =
+    "have another program renew the token in a file, and name that under authorization.credentials_file";
 
 /// How something is fetched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,14 +34,26 @@ pub struct HttpClient {
     /// Headers sent with each request; their values may be tokens.
     pub headers: Vec<(String, SecretSource)>,
     /// Through which proxy; `None` is none.
-    pub proxy_url: Option<HttpUrl>,
+    pub proxy: Option<Proxy>,
+    /// How TLS is spoken.
+    pub tls: Tls,
     /// Whether an answer that points elsewhere is followed.
     pub follow_redirects: bool,
 }
 
+/// A proxy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proxy {
+    /// Where it is.
+    pub url: HttpUrl,
+    /// `no_proxy`: who is asked without it, as Go reads it.
+    pub except: String,
+}
+
 impl Default for HttpClient {
     fn default() -> HttpClient {
-        HttpClient { auth: Auth::None, headers: Vec::new(), proxy_url: None, follow_redirects: true }
+        let (auth, headers, tls) = (Auth::None, Vec::new(), Tls::default());
+        HttpClient { auth, headers, proxy: None, tls, follow_redirects: true }
     }
 }
 
@@ -66,15 +63,14 @@ impl HttpClient {
         let auth = RawAuth::read(map, errors, warnings).believe(base, errors);
         let proxy = at(map, "proxy_url", errors, read_proxy);
         check_proxy(map, proxy.as_ref(), errors);
-        if let Some(tls) = peek(map, "tls_config") {
-            check_tls(&tls, errors);
-        }
-        map.known_but_unserved(&["tls_config"], "TLS comes later", warnings);
+        let except = map.str("no_proxy", errors).unwrap_or_default();
+        map.known_but_unserved(&["oauth2"], OAUTH2_INSTEAD, warnings);
         map.known_but_unserved(&UNSERVED, "", warnings);
         HttpClient {
             auth,
             headers: map.get("http_headers").map_or_else(Vec::new, |node| headers(&node, base, errors)),
-            proxy_url: proxy.and_then(|proxy| proxy.value),
+            proxy: proxy.and_then(|proxy| proxy.value).map(|url| Proxy { url, except }),
+            tls: Tls::read(map, base, errors, warnings),
             follow_redirects: map.bool("follow_redirects", errors).unwrap_or(true),
         }
     }
@@ -110,48 +106,6 @@ fn check_proxy(map: &Map, proxy: Option<&At<Option<HttpUrl>>>, errors: &mut Erro
         say("if proxy_from_environment is configured, no_proxy must not be configured");
     } else if has_exceptions && !has_proxy {
         say("if no_proxy is configured, proxy_url must also be configured");
-    }
-}
-
-/// Checks a section that is not served yet, so that a wrong one is not found out later.
-fn check_tls(node: &Node, errors: &mut Errors) {
-    let mut map = node.map(errors);
-    map.known_but_unserved(&TLS_KEYS, "", &mut Errors::new());
-    map.finish(errors);
-    let has = |key: &str| child(node, key).is_some_and(|value| value.text() != Some(""));
-    let count = |keys: [&str; 3]| keys.into_iter().filter(|key| has(key)).count();
-    let (ca, cert, key) = (
-        count(["ca", "ca_file", "ca_ref"]),
-        count(["cert", "cert_file", "cert_ref"]),
-        count(["key", "key_file", "key_ref"]),
-    );
-    let version = |key: &str| {
-        let value = child(node, key)?;
-        TLS_VERSIONS.iter().position(|known| value.text() == Some(known)).ok_or(value).into()
-    };
-    let versions: [Option<Result<usize, Node>>; 2] = [version("min_version"), version("max_version")];
-    for unknown in versions.iter().flatten().filter_map(|found| found.as_ref().err()) {
-        let what = ["unknown TLS version: ", unknown.text().unwrap_or("")].concat();
-        unknown.complain(what, TLS_VERSIONS.join(", "), errors);
-    }
-    let reversed = matches!(&versions, [Some(Ok(min)), Some(Ok(max))] if max < min);
-    for (is_wrong, what) in [
-        (ca > 1, "at most one of ca, ca_file & ca_ref must be configured"),
-        (cert > 1, "at most one of cert, cert_file & cert_ref must be configured"),
-        (key > 1, "at most one of key, key_file & key_ref must be configured"),
-        (
-            cert > 0 && key == 0,
-            "exactly one of key or key_file must be configured when a client certificate is configured",
-        ),
-        (key > 0 && cert == 0, "exactly one of cert or cert_file must be configured when a client key is configured"),
-        (
-            reversed,
-            "tls_config.max_version must be greater than or equal to tls_config.min_version if both are specified",
-        ),
-    ] {
-        if is_wrong {
-            node.complain(what, "", errors);
-        }
     }
 }
 

@@ -151,7 +151,7 @@ impl RawConfig {
             gpio: gpio::believe(self.gpio, errors),
             remote_write: remote_write::believe(self.remote_write, base, errors),
             mqtt: mqtt::believe(self.mqtt, base, errors),
-            web: self.web.believe(),
+            web: self.web.believe(base, errors),
             query: self.query.believe(errors),
             clock: self.clock.believe(),
         };

@@ -25,6 +25,7 @@ mod rule_files;
 mod scrape;
 mod shown;
 mod storage;
+mod tls;
 mod web;
 
 mod raw;
@@ -38,7 +39,7 @@ pub use discovery::{Discovery, DnsSd, FileSd, HttpSd, Record};
 pub use global::Global;
 pub use gpio::GpioLine;
 pub use http::{Auth, HttpUrl, SecretSource};
-pub use http_client::HttpClient;
+pub use http_client::{HttpClient, Proxy};
 pub use load::{Loaded, load, load_default, load_text};
 pub use mqtt::{Broker, Mqtt, Selector};
 pub use outside::Outside;
@@ -47,7 +48,8 @@ pub use rule_files::RuleFile;
 pub(crate) use rule_files::matches;
 pub use scrape::{Scrape, ScrapeDefaults};
 pub use storage::{Storage, Tail};
-pub use web::{ListenAddress, Query, Web};
+pub use tls::Tls;
+pub use web::{ListenAddress, Query, Web, read_web_config};
 
 /// What bounds a configuration; each is an error that names it. A file's own bounds are `yaml::limits`.
 pub mod limits {
@@ -74,6 +76,9 @@ pub mod limits {
 
     /// The most selectors of one upstream.
     pub const SELECTORS_MAX: usize = 64;
+
+    /// The most users of the web.
+    pub const USERS_MAX: usize = 64;
 
     /// The most headers of one upstream.
     pub const HEADERS_MAX: usize = 32;

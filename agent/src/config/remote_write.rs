@@ -13,8 +13,10 @@ use relabel::{NameScheme, Rule};
 use yaml::{Errors, Map, Node, Secret};
 
 use super::http::{Auth, HttpUrl, RawAuth, UNSERVED, headers};
+use super::http_client::OAUTH2_INSTEAD;
 use super::limits::REMOTE_WRITES_MAX;
 use super::raw::{At, at, child, items, within};
+use super::tls::Tls;
 
 const TIMEOUT_MS: u64 = 30_000;
 const TIMEOUT_MS_MIN: u64 = 100;
@@ -36,6 +38,8 @@ pub struct RemoteWrite {
     pub headers: Vec<(String, Secret)>,
     /// Who we say we are.
     pub auth: Auth,
+    /// How TLS is spoken.
+    pub tls: Tls,
     /// What a request looks like and how it is repeated.
     pub queue: Queue,
     /// What becomes of a series before it is sent.
@@ -69,6 +73,7 @@ pub(super) struct RawRemoteWrite {
     timeout: Option<At<u64>>,
     headers: Option<Node>,
     auth: RawAuth,
+    tls: Tls,
     queue: RawQueue,
     relabel: Vec<Rule>,
 }
@@ -102,14 +107,12 @@ impl RawRemoteWrite {
             timeout: at(&mut map, "remote_timeout", errors, Node::duration_ms),
             headers: map.get("headers"),
             auth: RawAuth::read(&mut map, errors, warnings),
+            tls: Tls::read(&mut map, Path::new(""), errors, warnings),
             queue: RawQueue::read(&mut map, errors, warnings),
             relabel: relabel::read(relabel, EMPTY_RULE, NameScheme::Utf8, errors),
             node,
         };
-        if let Some(url) = raw.url.as_ref().filter(|url| url.value.is_https()) {
-            warnings.push(url.node.error("https is not served yet: nothing can be sent there", ""));
-        }
-        map.known_but_unserved(&["tls_config"], "TLS comes later", warnings);
+        map.known_but_unserved(&["oauth2"], OAUTH2_INSTEAD, warnings);
         map.known_but_unserved(&["protobuf_message"], "version 1 is sent", warnings);
         map.known_but_unserved(&["metadata_config", "send_exemplars", "send_native_histograms"], "", warnings);
         map.known_but_unserved(&["sigv4", "azuread", "google_iam", "round_robin_dns"], "", warnings);
@@ -128,6 +131,7 @@ impl RawRemoteWrite {
             timeout_ms: within(self.timeout, TIMEOUT_MS_MIN..=TIMEOUT_MS_MAX, TIMEOUT_MS, DisplayMs, errors),
             headers,
             auth,
+            tls: self.tls.based_on(base),
             queue: self.queue.believe(errors),
             relabel: self.relabel,
         })

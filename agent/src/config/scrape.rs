@@ -159,9 +159,6 @@ fn read_job(node: &Node, global: &Global, base: &Path, errors: &mut Errors, warn
     let defaults = &global.scrape;
     let names = name_scheme(&mut map, defaults.names, errors);
     let scheme = map.word("scheme", &["http", "https"], errors).unwrap_or("http");
-    if let Some(node) = map.get("scheme").filter(|_| scheme == "https") {
-        warnings.push(node.error("https is not served yet: its targets are down and say so", ""));
-    }
     let histograms = histograms(&mut map, defaults.histograms, errors);
     let owner = ["scrape config with job name \"", &name, "\""].concat();
     let given = protocols(&mut map, &owner, errors).or_else(|| defaults.protocols.clone());

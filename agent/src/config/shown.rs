@@ -24,6 +24,8 @@ pub(super) fn shown(root: &Node) -> String {
 struct Within {
     /// Every value is a secret here.
     headers: bool,
+    /// A key is a secret here.
+    tls: bool,
     /// Addresses are secrets here.
     receivers: bool,
 }
@@ -37,7 +39,8 @@ fn write(out: &mut String, node: &Node, depth: usize, within: Within) {
             scalar(out, &name);
             out.push(':');
             let within = Within {
-                headers: within.headers || matches!(name.as_str(), "headers" | "http_headers"),
+                headers: within.headers || ["headers", "http_headers", "basic_auth_users"].contains(&name.as_str()),
+                tls: within.tls || name == "tls_config",
                 receivers: within.receivers || name == "receivers" || name == "notify",
             };
             value(out, &child, &name, depth + 1, within);
@@ -72,7 +75,8 @@ fn value(out: &mut String, node: &Node, name: &str, depth: usize, within: Within
 
 fn without_secret(text: &str, name: &str, within: Within) -> String {
     let name = name.to_ascii_lowercase();
-    let is_secret = SECRET_KEYS.iter().any(|key| name.ends_with(key)) || within.headers;
+    let is_secret =
+        SECRET_KEYS.iter().any(|key| name.ends_with(key)) || within.headers || (within.tls && name == "key");
     let is_address = within.receivers && name.ends_with("url");
     if (is_secret || is_address) && !text.is_empty() {
         return SECRET.to_owned();
@@ -118,6 +122,8 @@ remote_write:
     basic_auth: {username: me, password: hidden, password_file: /etc/narthex/password}
   - url: http://other/w
     authorization: {credentials: hidden}
+    tls_config: {ca: shown, key: hidden}
+web: {basic_auth_users: {barn: hidden}, bearer_token: hidden}
 mqtt:
 notify: {receivers: [{name: x, webhook_configs: [{url: 'http://hook/hidden'}]}]}
 ";
@@ -130,6 +136,8 @@ notify: {receivers: [{name: x, webhook_configs: [{url: 'http://hook/hidden'}]}]}
             "\"http://me:xxxxx@central:9090/api/v1/write?x=1\"",
             "password_file: /etc/narthex/password",
             "mqtt:\n",
+            "ca: shown",
+            "barn: \"\\u003csecret\\u003e\"",
         ] {
             assert!(found.contains(kept), "{kept}: {found}");
         }

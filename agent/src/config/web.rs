@@ -1,18 +1,21 @@
 //! `web` and `query`: the one port, and what a query may cost.
 //!
 //! ```text
-//! web: {listen_address: ":9090", external_url: http://barn:9090}
+//! web: {listen_address: ":9090", external_url: http://barn:9090, bearer_token_file: /etc/narthex/token}
 //! query: {lookback_delta: 5m, timeout: 2m}
 //! ```
 //! Prometheus has these as flags (`--web.listen-address`, `--query.timeout`); the flags win over the file.
 
-use model::duration::DisplayMs;
-use yaml::{Errors, Map, Node};
+use std::path::Path;
 
-use super::http::{HttpUrl, host_and_port};
-use super::limits::{INTERVAL_MS_MAX, INTERVAL_MS_MIN};
+use model::duration::DisplayMs;
+use yaml::{Errors, Map, Node, Secret};
+
+use super::http::{HttpUrl, RawSecret, SecretSource, host_and_port};
+use super::limits::{INTERVAL_MS_MAX, INTERVAL_MS_MIN, USERS_MAX};
 use super::raw::{At, at, within};
 use super::remote_write::read_url;
+use crate::web::bcrypt::Hash;
 
 const LOOKBACK_MS: u64 = 300_000;
 const TIMEOUT_MS: u64 = 120_000;
@@ -24,6 +27,10 @@ pub struct Web {
     pub listen_address: ListenAddress,
     /// How others reach it: for links in alerts; `None` is host name and port.
     pub external_url: Option<HttpUrl>,
+    /// Who gets an answer: names with bcrypt hashes. Nobody: everybody does.
+    pub users: Vec<(String, Secret)>,
+    /// What whoever bears may push, write and control from anywhere.
+    pub token: Option<SecretSource>,
 }
 
 /// An address to listen on.
@@ -61,7 +68,8 @@ pub struct Query {
 
 impl Default for Web {
     fn default() -> Web {
-        Web { listen_address: ListenAddress { host: String::new(), port: 9090 }, external_url: None }
+        let listen_address = ListenAddress { host: String::new(), port: 9090 };
+        Web { listen_address, external_url: None, users: Vec::new(), token: None }
     }
 }
 
@@ -75,6 +83,8 @@ impl Default for Query {
 pub(super) struct RawWeb {
     listen_address: Option<ListenAddress>,
     external_url: Option<At<HttpUrl>>,
+    users: Vec<(String, Secret)>,
+    token: RawSecret,
 }
 
 #[derive(Debug, Default)]
@@ -92,18 +102,61 @@ impl RawWeb {
             listen_address: address
                 .and_then(|node| node.parsed("an address such as :9090", ListenAddress::parse, errors)),
             external_url: at(&mut map, "external_url", errors, read_url),
+            users: map.get("basic_auth_users").map_or_else(Vec::new, |node| users(&node, errors)),
+            token: RawSecret::read(&mut map, "bearer_token", "bearer_token_file", errors),
         };
         map.finish(errors);
         raw
     }
 
-    pub fn believe(self) -> Web {
+    pub fn believe(self, base: &Path, errors: &mut Errors) -> Web {
         let default = Web::default();
         Web {
             listen_address: self.listen_address.unwrap_or(default.listen_address),
             external_url: self.external_url.map(|at| at.value),
+            users: self.users,
+            token: (!self.token.is_absent()).then(|| self.token.believe(base, errors)).flatten(),
         }
     }
+}
+
+/// Reads names and bcrypt hashes.
+fn users(node: &Node, errors: &mut Errors) -> Vec<(String, Secret)> {
+    let mut users = Vec::new();
+    if !node.is_map() {
+        node.complain("this is no map", "a map (name: bcrypt hash)", errors);
+    }
+    for (count, child) in node.children().into_iter().enumerate() {
+        if count >= USERS_MAX {
+            child.complain("there are too many users", ["at most ", &USERS_MAX.to_string()].concat(), errors);
+            break;
+        }
+        let Some(hash) = child.secret(errors) else { continue };
+        if Hash::parse(hash.reveal()).is_none() {
+            let expected = "what `htpasswd -nBC 10 \"\"` prints behind the colon, of a cost of 4 to 14";
+            child.complain("this is no bcrypt hash", expected, errors);
+        }
+        users.push((child.name().unwrap_or("").to_owned(), hash));
+    }
+    users
+}
+
+/// Reads the peers' web configuration, which `--web.config.file` names: its users are the ones that count.
+///
+/// # Errors
+/// With everything that is wrong or is not served: whoever asks there for TLS must not get less in silence.
+pub fn read_web_config(file: &str, text: &str) -> Result<Vec<(String, Secret)>, Errors> {
+    let root = yaml::parse(file, text)?;
+    let mut errors = Errors::new();
+    let mut map = root.map(&mut errors);
+    let users = map.get("basic_auth_users").map_or_else(Vec::new, |node| users(&node, &mut errors));
+    for key in ["tls_server_config", "http_server_config", "rate_limit"] {
+        if let Some(node) = map.get(key) {
+            node.complain([key, " is not served"].concat(), "nothing, or a proxy in front that does it", &mut errors);
+        }
+    }
+    map.finish(&mut errors);
+    if errors.is_empty() { Ok(users) } else { Err(errors) }
 }
 
 impl RawQuery {

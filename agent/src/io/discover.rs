@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 
 use super::dns;
 use super::fetch::{Budget, Request, fetch};
-use super::scrape::{Headers, Reach};
+use super::scrape::{Manner, Reach};
 use crate::config::{self, FileSd, HttpSd};
 use crate::os::clock::boottime;
 use crate::target_lists;
@@ -96,8 +96,8 @@ pub(super) fn start(reach: &Reach, findings: &UnboundedSender<Finding>, budget: 
     for list in &discovery.files {
         tasks.push(tokio::spawn(watch_files(list.clone(), teller())));
     }
-    for (list, headers) in discovery.https.iter().zip(&reach.list_headers) {
-        tasks.push(tokio::spawn(ask_http(list.clone(), headers.clone(), teller(), budget.clone())));
+    for (list, manner) in discovery.https.iter().zip(&reach.list_manners) {
+        tasks.push(tokio::spawn(ask_http(list.clone(), manner.clone(), teller(), budget.clone())));
     }
     for list in &discovery.names {
         tasks.push(tokio::spawn(ask_dns(list.clone(), teller())));
@@ -196,9 +196,9 @@ fn read_file(path: &Path) -> Result<Vec<Group>, String> {
     target_lists::read(&name, &text, ("__meta_filepath", &name))
 }
 
-async fn ask_http(list: HttpSd, headers: Headers, mut teller: Teller, budget: Budget) {
+async fn ask_http(list: HttpSd, manner: Manner, mut teller: Teller, budget: Budget) {
     loop {
-        match ask_once(&list, &headers, &budget).await {
+        match ask_once(&list, &manner, &budget).await {
             Ok(groups) => teller.found(groups),
             Err(what) => teller.failed(Kind::Http, &what),
         }
@@ -206,17 +206,18 @@ async fn ask_http(list: HttpSd, headers: Headers, mut teller: Teller, budget: Bu
     }
 }
 
-async fn ask_once(list: &HttpSd, headers: &Headers, budget: &Budget) -> Result<Vec<Group>, String> {
+async fn ask_once(list: &HttpSd, manner: &Manner, budget: &Budget) -> Result<Vec<Group>, String> {
     let shown = list.url.to_string();
-    let mut headers = headers().map_err(|what| format!("{shown}: {what}"))?;
+    let mut headers = (manner.headers)().map_err(|what| format!("{shown}: {what}"))?;
     headers.push(("Accept".to_owned(), "application/json".to_owned()));
     let seconds = list.refresh_ms as f64 / 1_000.0;
     headers.push(("X-Prometheus-Refresh-Interval-Seconds".to_owned(), seconds.to_string()));
     let request = Request {
         url: list.url.reveal().to_owned(),
         headers,
-        proxy: list.client.proxy_url.as_ref().map(|proxy| proxy.reveal().to_owned()),
-        follow_redirects: list.client.follow_redirects,
+        proxy: manner.proxy.clone(),
+        tls: manner.tls.clone(),
+        follow_redirects: manner.follow_redirects,
         timeout: Duration::from_millis(HTTP_MS_MAX.min(list.refresh_ms)),
         body_bytes_max: LIST_BYTES_MAX,
     };

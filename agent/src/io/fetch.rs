@@ -3,12 +3,13 @@
 //! On the runtime, because a target that hangs must hold up nobody and two hundred may be on their way at once; a
 //! client of ours, because all that is asked of it is one GET: HTTP/1.1, an answer with a length, in chunks or up to the
 //! end, over a connection that whoever asks may keep for the next time. What comes compressed is taken up to the limit and not a byte further. The bytes of all
-//! answers on their way are bounded together. The environment's proxy is not used; https is not served yet.
+//! answers on their way are bounded together. The environment's proxy is not used.
 //!
 //! Errors are worded as Go words them, since people search for these: `Get "http://h/": context deadline exceeded`.
 
 mod answer;
 mod connection;
+mod proxy;
 mod url;
 
 use std::io;
@@ -22,7 +23,10 @@ use targets::{Failure, Reason};
 use answer::{inflate, read_body};
 pub use connection::Connection;
 use connection::{Heard, Way, ask};
+pub use proxy::Proxy;
 use url::Url;
+
+use super::tls::{self, TlsClient};
 
 /// How many times an answer may point elsewhere.
 const REDIRECTS_MAX: usize = 10;
@@ -37,8 +41,10 @@ pub struct Request {
     pub url: String,
     /// Sent along, names as given: `Accept`, `Authorization` and the like.
     pub headers: Vec<(String, String)>,
-    /// Through which proxy, an `http` URL.
-    pub proxy: Option<String>,
+    /// Through which proxy.
+    pub proxy: Option<Proxy>,
+    /// How TLS is spoken.
+    pub tls: Arc<TlsClient>,
     /// Whether an answer that points elsewhere is followed.
     pub follow_redirects: bool,
     /// How long all of it may take.
@@ -107,17 +113,15 @@ async fn follow(
     let mut url = Url::parse(&request.url).ok_or_else(|| about(&request.url, "invalid URL", Reason::Connection))?;
     let first_host = url.host.clone();
     for _ in 0..=REDIRECTS_MAX {
-        if url.is_https {
-            return Err(about(&url.to_string(), "https is not served yet", Reason::Unserved));
-        }
         let fail = |what: &str| about(&url.to_string(), what, Reason::Connection);
-        let proxy = match &request.proxy {
-            Some(proxy) => Some(Url::parse(proxy).ok_or_else(|| fail("invalid proxy URL"))?),
+        let proxy = match request.proxy.as_ref().filter(|proxy| proxy.is_for(&url)) {
+            Some(proxy) => Some(Url::parse(&proxy.url).ok_or_else(|| fail("invalid proxy URL"))?),
             None => None,
         };
         let is_first_host = url.host == first_host;
         let text = head_of(request, &url, proxy.as_ref(), is_first_host);
-        let heard = ask(open.take(), &Way::of(&url, proxy.as_ref()), &text).await.map_err(|what| fail(&what))?;
+        let heard =
+            ask(open.take(), &Way::of(&url, proxy.as_ref(), &request.tls), &text).await.map_err(|what| fail(&what))?;
         let location = heard.head.location.as_deref();
         let location = location.filter(|_| request.follow_redirects && heard.head.is_redirect());
         if let Some(location) = location {
@@ -154,6 +158,8 @@ async fn finish(
 
 /// Returns the request as it is sent. Who we are is told to the first host only.
 fn head_of(request: &Request, url: &Url, proxy: Option<&Url>, is_first_host: bool) -> String {
+    // Under TLS a proxy passes on what it cannot read.
+    let proxy = proxy.filter(|_| !url.is_https);
     let target = if proxy.is_some() { url.to_string() } else { url.path.clone() };
     let mut text = format!("GET {target} HTTP/1.1\r\nHost: {}\r\n", url.authority());
     text.push_str(concat!("User-Agent: Narthex/", env!("CARGO_PKG_VERSION"), "\r\n"));
@@ -167,10 +173,15 @@ fn head_of(request: &Request, url: &Url, proxy: Option<&Url>, is_first_host: boo
         text.push_str(&["Authorization: Basic ", &BASE64_STANDARD.encode(login), "\r\n"].concat());
     }
     if let Some(login) = proxy.and_then(|proxy| proxy.login.as_ref()) {
-        text.push_str(&["Proxy-Authorization: Basic ", &BASE64_STANDARD.encode(login), "\r\n"].concat());
+        text.push_str(&proxy_authorization(login));
     }
     text.push_str("\r\n");
     text
+}
+
+/// Returns the header that tells a proxy who we are.
+fn proxy_authorization(login: &str) -> String {
+    ["Proxy-Authorization: Basic ", &BASE64_STANDARD.encode(login), "\r\n"].concat()
 }
 
 fn about(url: &str, what: &str, reason: Reason) -> Failure {
@@ -179,6 +190,9 @@ fn about(url: &str, what: &str, reason: Reason) -> Failure {
 
 /// Returns an error in the words that Go has for it.
 fn worded(error: &io::Error) -> String {
+    if let Some(what) = tls::worded(error) {
+        return what;
+    }
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
         io::ErrorKind::ConnectionReset => "connection reset by peer".to_owned(),

@@ -22,12 +22,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use super::REQUESTS_LIGHT_MAX;
 use super::first_line::FirstLine;
 use super::patient::Patient;
+use super::{PASSWORDS_MAX, REQUESTS_LIGHT_MAX};
 use crate::os::clock::{boottime, monotonic_ns};
 use crate::trouble::Trouble;
 use crate::web::counts::Limit;
+use crate::web::guard::Verdict;
 use crate::web::gzip::{self, Encoding};
 use crate::web::push::PUSH_BYTES_MAX;
 use crate::web::receive::RECEIVE_BYTES_MAX;
@@ -64,6 +65,8 @@ pub(super) struct Server {
     computing: Arc<Semaphore>,
     /// Places for all other answers.
     looking: Arc<Semaphore>,
+    /// The place for a password that is being compared.
+    judging: Arc<Semaphore>,
     /// Room for answers on their way, in KiB.
     room: Arc<Semaphore>,
     /// Told when somebody waits for a place among the connections.
@@ -75,8 +78,8 @@ impl Server {
     pub(super) fn new(web: Arc<Web>, query_ms_max: Arc<AtomicU64>) -> Arc<Server> {
         let places = |count| Arc::new(Semaphore::new(count));
         let (computing, looking) = (places(web.settings.queries_max), places(REQUESTS_LIGHT_MAX));
-        let room = places(ANSWERS_HELD_BYTES_MAX >> 10);
-        Arc::new(Server { web, query_ms_max, computing, looking, room, crowded: Notify::new() })
+        let (judging, room) = (places(PASSWORDS_MAX), places(ANSWERS_HELD_BYTES_MAX >> 10));
+        Arc::new(Server { web, query_ms_max, computing, looking, judging, room, crowded: Notify::new() })
     }
 
     /// Accepts connections for ever.
@@ -169,7 +172,12 @@ impl Server {
         let stop = Arc::new(AtomicBool::new(false));
         let _guard = StopOnDrop(stop.clone());
         let encoding = Encoding::accepted(&header_text(request.headers(), &header::ACCEPT_ENCODING));
-        let request = read(request, peer, stop.clone()).await;
+        let header = header_text(request.headers(), &header::AUTHORIZATION);
+        let request = match self.judge(header).await {
+            Verdict::Refused => Err(Answer::text(401, "Unauthorized\n").with("www-authenticate", "Basic")),
+            verdict => read(request, peer, stop.clone()).await.map(|request| (request, verdict)),
+        };
+        let request = request.map(|(request, verdict)| Request { is_known: verdict == Verdict::Known, ..request });
         busy.store(true, Ordering::Relaxed);
         let answer = match request {
             Err(refusal) => refusal,
@@ -179,6 +187,17 @@ impl Server {
             Ok(request) => return self.compute(request, encoding, stop).await,
         };
         response(answer, None)
+    }
+
+    /// Judges who asks; a password is compared beside this thread, one at a time, before anything of a body is read.
+    async fn judge(&self, header: String) -> Verdict {
+        let guard = self.web.guard();
+        if let Some(verdict) = guard.judge_at_once(&header) {
+            return verdict;
+        }
+        let Ok(turn) = self.judging.clone().acquire_owned().await else { return Verdict::Refused };
+        let judged = tokio::task::spawn_blocking(move || (guard.judge(&header), turn));
+        judged.await.map_or(Verdict::Refused, |(verdict, _)| verdict)
     }
 
     /// Computes an answer beside this thread. Waiting for a turn counts as time the query takes, as with the peer.
@@ -297,6 +316,7 @@ async fn read(request: hyper::Request<Incoming>, peer: IpAddr, stop: Arc<AtomicB
         proxied,
         is_http_1_0: head.version < hyper::Version::HTTP_11,
         peer,
+        is_known: false,
         body: body.to_vec(),
         stop,
         queued_ns: AtomicU64::new(0),

@@ -2,11 +2,19 @@
 //!
 //! Blocking on purpose: it runs on an upstream's own small thread, where nothing else waits for it. The proxy of
 //! the environment is not used (as with the peer, it must be asked for), redirects of a POST are not followed, and
-//! what a server says goes into the log cut short and without the URL, which may carry a secret.
+//! what a server says goes into the log cut short and without the URL, which may carry a secret. TLS is ours (`tls`).
 
+#[cfg(feature = "tls")]
+mod secure;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::Outcome;
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{Connector, TcpConnector};
+
+use super::tls::{self, TlsClient};
 
 /// How much of an answer is read, in bytes.
 const ANSWER_BYTES_MAX: u64 = 4 << 10;
@@ -20,7 +28,7 @@ pub struct Poster {
 
 impl Poster {
     /// Returns a poster. `timeout` covers a whole request, from the name's look-up to the answer's last byte.
-    pub fn new(url: String, headers: Vec<(String, String)>, timeout: Duration) -> Poster {
+    pub fn new(url: String, headers: Vec<(String, String)>, timeout: Duration, tls: Arc<TlsClient>) -> Poster {
         let config = ureq::Agent::config_builder()
             .timeout_global(Some(timeout))
             .http_status_as_error(false)
@@ -34,11 +42,20 @@ impl Poster {
             .output_buffer_size(4 << 10)
             .max_idle_connections(1)
             .build();
-        Poster { agent: config.into(), url, headers }
+        #[cfg(feature = "tls")]
+        let connector = ().chain(TcpConnector::default()).chain(secure::Secure(tls));
+        #[cfg(not(feature = "tls"))]
+        let (connector, _) = (().chain(TcpConnector::default()), tls);
+        let agent = ureq::Agent::with_parts(config, connector, DefaultResolver::default());
+        Poster { agent, url, headers }
     }
 
     /// Posts a body; `judge` makes an outcome of the status, the `Retry-After` header and what the server said.
     pub fn post(&self, body: &[u8], judge: impl Fn(u16, Option<&str>, &str) -> Outcome) -> Outcome {
+        #[cfg(not(feature = "tls"))]
+        if self.url.starts_with("https:") {
+            return Outcome::Retry { reason: tls::ABSENT.to_owned(), after_ms: None };
+        }
         let mut request = self.agent.post(&self.url);
         for (name, value) in &self.headers {
             request = request.header(name.as_str(), value.as_str());
@@ -60,7 +77,7 @@ impl Poster {
 /// An error without the address in it.
 fn plain(error: &ureq::Error) -> String {
     match error {
-        ureq::Error::Io(error) => error.to_string(),
+        ureq::Error::Io(error) => tls::worded(error).unwrap_or_else(|| error.to_string()),
         ureq::Error::Timeout(_) => "timed out".to_owned(),
         ureq::Error::HostNotFound => "the host's name is not known".to_owned(),
         ureq::Error::ConnectionFailed => "the connection failed".to_owned(),

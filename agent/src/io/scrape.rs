@@ -20,7 +20,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
 use super::discover::{self, Finding, Kind};
+pub use super::fetch::Proxy;
 use super::fetch::{Budget, Connection, Request, Response, fetch};
+use super::tls::TlsClient;
 use crate::config::Scrape;
 use crate::os::clock::monotonic_ns;
 use crate::scraping::{Counted, ListFailures};
@@ -54,15 +56,28 @@ pub enum News {
 /// How targets are reached: makes the headers of a request anew each time, for a secret may lie in a file.
 pub type Headers = Arc<dyn Fn() -> Result<Vec<(String, String)>, String> + Send + Sync>;
 
+/// How something is fetched.
+#[derive(Clone)]
+pub struct Manner {
+    /// The headers of a request.
+    pub headers: Headers,
+    /// Through which proxy.
+    pub proxy: Option<Proxy>,
+    /// How TLS is spoken.
+    pub tls: Arc<TlsClient>,
+    /// Whether an answer that points elsewhere is followed.
+    pub follow_redirects: bool,
+}
+
 /// A job with what the thread needs to reach its targets.
 #[derive(Clone)]
 pub struct Reach {
-    /// The job, its client and its discoveries.
+    /// The job and its discoveries.
     pub scrape: Scrape,
-    /// The headers of a scrape.
-    pub headers: Headers,
-    /// The headers of each `http_sd_configs`, in their order.
-    pub list_headers: Vec<Headers>,
+    /// How its targets are fetched.
+    pub manner: Manner,
+    /// How each of its `http_sd_configs` is fetched, in their order.
+    pub list_manners: Vec<Manner>,
 }
 
 enum Ask {
@@ -335,7 +350,8 @@ fn unreachable_job() -> Failure {
 /// # Errors
 /// When a secret that goes with it cannot be read.
 fn request_of(reach: &Reach, job: &Job, url: String, timeout_ms: u64) -> Result<Request, Failure> {
-    let headers = (reach.headers)();
+    let manner = &reach.manner;
+    let headers = (manner.headers)();
     let mut headers = headers
         .map_err(|what| Failure { what: format!("Get {url:?}: {what}"), reason: targets::Reason::Connection })?;
     headers.push(("Accept".to_owned(), accept(job)));
@@ -344,7 +360,6 @@ fn request_of(reach: &Reach, job: &Job, url: String, timeout_ms: u64) -> Result<
     }
     let seconds = timeout_ms as f64 / 1_000.0;
     headers.push(("X-Prometheus-Scrape-Timeout-Seconds".to_owned(), seconds.to_string()));
-    let client = &reach.scrape.client;
     let limit = match job.limits.body_bytes {
         0 => targets::limits::BODY_BYTES_MAX,
         // The peer refuses a body that reaches the limit.
@@ -353,8 +368,9 @@ fn request_of(reach: &Reach, job: &Job, url: String, timeout_ms: u64) -> Result<
     Ok(Request {
         url,
         headers,
-        proxy: client.proxy_url.as_ref().map(|proxy| proxy.reveal().to_owned()),
-        follow_redirects: client.follow_redirects,
+        proxy: manner.proxy.clone(),
+        tls: manner.tls.clone(),
+        follow_redirects: manner.follow_redirects,
         timeout: Duration::from_millis(timeout_ms),
         body_bytes_max: limit as usize,
     })

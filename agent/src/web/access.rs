@@ -1,10 +1,10 @@
-//! Who may control: until credentials can be configured, only this host, and no browser or proxy on it.
+//! Who may control: whoever is known (`guard`), from anywhere; of all others only this host, and no browser or proxy on it.
 //!
 //! A page on another site can make a browser send a request to this host: it then carries `Origin`, or a `Host`
-//! that is a name of the attacker's (DNS rebinding). A reverse proxy on this host makes everybody look local: it
+//! that is a name of the attacker's (DNS rebinding), and a browser that was once given a password sends it along. So
+//! `Origin` must be this host's own even of somebody known. A reverse proxy on this host makes everybody look local: it
 //! says so in a forwarding header, or speaks HTTP/1.0, as the common ones do when nobody told them otherwise, and curl
-//! never does. Both are refused. Credentials come with a later change; until then this is the whole rule, and it errs on
-//! the side of refusing.
+//! never does. Both are refused without credentials. It errs on the side of refusing.
 
 use std::net::IpAddr;
 
@@ -15,8 +15,17 @@ use super::Request;
 /// # Errors
 /// With the reason and the way to do it right.
 pub fn may_control(request: &Request) -> Result<(), &'static str> {
+    if request.is_known {
+        return match request.origin.is_empty() || is_own(&request.origin, &request.host) {
+            true => Ok(()),
+            false => Err("control is refused from another site's page"),
+        };
+    }
     if !is_loopback(request.peer) {
-        return Err("control is refused from other hosts: ask on the board itself, for example with curl on 127.0.0.1");
+        return Err(
+            "control is refused from other hosts: ask on the board itself, for example with curl on 127.0.0.1, \
+                    or configure web.bearer_token_file or basic_auth_users",
+        );
     }
     if request.proxied || request.is_http_1_0 {
         return Err("control is refused through a proxy: ask on the board itself, for example with curl on 127.0.0.1");
@@ -25,6 +34,11 @@ pub fn may_control(request: &Request) -> Result<(), &'static str> {
         return Err("control is refused from a browser: use curl on 127.0.0.1");
     }
     Ok(())
+}
+
+/// Returns whether an `Origin` is the very host that is asked.
+fn is_own(origin: &str, host: &str) -> bool {
+    origin.split_once("://").is_some_and(|(_, from)| !host.is_empty() && from.eq_ignore_ascii_case(host))
 }
 
 fn is_loopback(peer: IpAddr) -> bool {
@@ -53,6 +67,24 @@ mod tests {
         assert_eq!(may_control(&request).is_ok(), allowed, "{peer} {host} {origin} {proxied}");
         request.is_http_1_0 = true;
         assert!(may_control(&request).is_err(), "{peer} {host} over HTTP/1.0");
+    }
+
+    #[test]
+    fn whoever_is_known_controls_from_anywhere_but_another_sites_page() {
+        for (origin, allowed) in [
+            ("", true),
+            ("http://barn:9090", true),
+            ("http://evil.example", false),
+            ("http://barn", false),
+            ("null", false),
+        ] {
+            let mut request = Request::new("POST", "/-/reload");
+            request.peer = "192.0.2.7".parse().expect("an address");
+            (request.host, request.origin, request.proxied) = ("barn:9090".to_owned(), origin.to_owned(), true);
+            assert!(may_control(&request).is_err(), "{origin}");
+            request.is_known = true;
+            assert_eq!(may_control(&request).is_ok(), allowed, "{origin}");
+        }
     }
 
     #[test]

@@ -202,10 +202,13 @@ impl TextParser {
             let read = self.labels(&mut line, first);
             let read = read.and_then(|inner| match (inner, found) {
                 (Some(_), Some(_)) => Err("multiple metric names".to_owned()),
-                (Some(name), None) => Ok(found = Some(self.family_of(&name))),
-                (None, _) => Ok(()),
+                (Some(name), None) => Ok(Some(self.family_of(&name))),
+                (None, found) => Ok(found),
             });
-            let read = read.and_then(|()| self.bounds(found, first));
+            let read = read.and_then(|named| {
+                found = named;
+                self.bounds(found, first)
+            });
             read.map_err(|what| {
                 let name = found.map_or("", |(family, _)| self.piece(self.families[family].name));
                 format!("{what} for metric {name:?}")

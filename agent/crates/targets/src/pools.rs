@@ -149,6 +149,8 @@ pub struct Pools {
     queue: BTreeSet<(Mono, u32)>,
     next: u32,
     rows: usize,
+    /// How many targets answered well when they were asked last.
+    up: usize,
     ended: Vec<SourceId>,
     desk: Desk,
     counts: Counts,
@@ -188,6 +190,7 @@ impl Pools {
             queue: BTreeSet::new(),
             next: 0,
             rows: 0,
+            up: 0,
             ended: Vec::new(),
             counts: Counts::default(),
         }
@@ -289,6 +292,7 @@ impl Pools {
         let rows = if good { running.intake.rows() } else { 0 };
         let mut batch = batch;
         report::put(&mut batch, rows, &running.report, &report, failure.as_ref().map(|f| f.reason));
+        self.up = self.up - usize::from(running.last.health == Health::Up) + usize::from(good);
         running.last = Last {
             health: if good { Health::Up } else { Health::Down },
             error: failure.map_or_else(String::new, |failure| failure.what),
@@ -321,7 +325,7 @@ impl Pools {
     pub fn counts(&self) -> Counts {
         let mut counts = self.counts.clone();
         counts.targets = self.targets.len() as u64;
-        counts.up = self.targets.values().filter(|running| running.last.health == Health::Up).count() as u64;
+        counts.up = self.up as u64;
         counts.series = self.rows as u64;
         counts.dropped_targets = self.pools.iter().map(|pool| pool.dropped_total as u64).sum();
         counts
@@ -423,6 +427,7 @@ impl Pools {
         if let Some(running) = self.targets.remove(&id) {
             self.queue.remove(&(running.due, id));
             self.rows -= running.intake.rows();
+            self.up -= usize::from(running.last.health == Health::Up);
             self.ended.push(running.source);
         }
     }

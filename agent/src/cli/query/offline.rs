@@ -37,6 +37,7 @@ impl File {
             engine: Engine { delayed_name_removal: features.delayed_name_removal, ..Engine::default() },
             clock: Arc::new(SystemClock { trusted_after: None }),
             settings: features,
+            guard: RwLock::new(Arc::new(crate::web::Guard::new(Vec::new(), None))),
             external_labels: RwLock::new(Labels::empty()),
             push: push::Options::default(),
             exemplars: Arc::new(Mutex::new(Exemplars::new(0))),

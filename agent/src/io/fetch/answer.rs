@@ -18,6 +18,8 @@ const HEADERS_MAX: usize = 100;
 const READ_BYTES: usize = 8 << 10;
 /// The most that is made room for at once of a length that is only claimed, in bytes.
 const PIECE_BYTES_MAX: usize = 64 << 10;
+/// How much longer a text is than what it was compressed to, mostly.
+const GZIP_RATIO_USUAL: usize = 12;
 /// The longest line before a chunk, in bytes.
 const CHUNK_LINE_BYTES_MAX: usize = 4 << 10;
 
@@ -169,9 +171,9 @@ async fn read_plain(
         if missing == Some(0) {
             let ends_clean = length == Some(body.len() as u64);
             body.truncate(length.unwrap_or(0) as usize);
-            return grown(&body, limit, grow).map(|()| Sent { bytes: body, ends_clean });
+            return grown(&body, limit, grow, 0).map(|()| Sent { bytes: body, ends_clean });
         }
-        grown(&body, limit, grow)?;
+        grown(&body, limit, grow, 0)?;
         // What is claimed is believed piece by piece.
         body.reserve(missing.unwrap_or(READ_BYTES).min(PIECE_BYTES_MAX));
         match stream.read_buf(&mut body).await {
@@ -190,7 +192,7 @@ async fn read_chunks(
     let (mut chunks, mut body, mut piece) = (Chunks::default(), Vec::new(), rest);
     loop {
         let end = chunks.take(&piece, &mut body).map_err(Problem::Broken)?;
-        grown(&body, limit, grow)?;
+        grown(&body, limit, grow, 0)?;
         if let Some(behind) = end {
             return Ok(Sent { bytes: body, ends_clean: behind == 0 });
         }
@@ -200,11 +202,17 @@ async fn read_chunks(
     }
 }
 
-fn grown(body: &[u8], limit: usize, grow: &mut (dyn FnMut(usize) -> bool + Send)) -> Result<(), Problem> {
+/// Says whether a body may be so long, beside so many bytes that it was made of.
+fn grown(
+    body: &[u8],
+    limit: usize,
+    grow: &mut (dyn FnMut(usize) -> bool + Send),
+    beside: usize,
+) -> Result<(), Problem> {
     if body.len() > limit {
         return Err(Problem::TooLong);
     }
-    if grow(body.len()) { Ok(()) } else { Err(Problem::TooMany) }
+    if grow(body.len() + beside) { Ok(()) } else { Err(Problem::TooMany) }
 }
 
 fn is_more(read: io::Result<usize>) -> Result<(), Problem> {
@@ -274,20 +282,25 @@ pub(super) fn inflate(
     limit: usize,
     grow: &mut (dyn FnMut(usize) -> bool + Send),
 ) -> Result<Vec<u8>, Problem> {
-    let mut reader = flate2::read::MultiGzDecoder::new(body);
-    let (mut out, mut piece) = (Vec::new(), [0; READ_BYTES]);
+    let mut reader = flate2::bufread::MultiGzDecoder::new(body);
+    let mut out = Vec::new();
     loop {
-        let read = reader.read(&mut piece).map_err(|error| Problem::Broken(format!("gzip: {error}")))?;
-        if read == 0 {
-            return Ok(out);
+        // What it comes to is guessed from what it was, and never believed.
+        let room = (body.len() * GZIP_RATIO_USUAL).clamp(READ_BYTES, PIECE_BYTES_MAX);
+        let from = out.len();
+        out.resize(from + room, 0);
+        let mut filled = from;
+        while filled < out.len() {
+            match reader.read(&mut out[filled..]) {
+                Ok(0) => {
+                    out.truncate(filled);
+                    return grown(&out, limit, grow, body.len()).map(|()| out);
+                }
+                Ok(read) => filled += read,
+                Err(error) => return Err(Problem::Broken(format!("gzip: {error}"))),
+            }
         }
-        out.extend_from_slice(&piece[..read]);
-        if out.len() > limit {
-            return Err(Problem::TooLong);
-        }
-        if !grow(body.len() + out.len()) {
-            return Err(Problem::TooMany);
-        }
+        grown(&out, limit, grow, body.len())?;
     }
 }
 
@@ -357,7 +370,7 @@ mod tests {
             true
         };
         assert_eq!(inflate(&bomb, 1 << 20, &mut grow), Err(Problem::TooLong));
-        assert!(most <= bomb.len() + (1 << 20) + READ_BYTES);
+        assert!(most <= bomb.len() + (1 << 20) + PIECE_BYTES_MAX);
         assert!(matches!(inflate(b"no gzip", 10, &mut |_| true), Err(Problem::Broken(_))));
         assert_eq!(inflate(&bomb, 1 << 30, &mut |bytes| bytes < 1 << 20), Err(Problem::TooMany));
     }

@@ -4,13 +4,15 @@
 //! an answer comes over it, the same is asked once more over a new one, as Go does: a GET may be asked twice.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::answer::{Head, read_head};
 use super::url::Url;
-use super::worded;
+use super::{proxy_authorization, worded};
+use crate::io::tls::TlsClient;
 
 /// Bytes both ways, whatever they travel over.
 pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -24,17 +26,48 @@ pub struct Connection {
 }
 
 /// Where a connection leads, and how.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct Way {
     host: String,
     port: u16,
+    secure: Option<Secure>,
+}
+
+/// What is laid over a connection, and who is at its end.
+#[derive(Debug, Clone)]
+struct Secure {
+    host: String,
+    /// What a proxy is asked first, where it goes through one.
+    tunnel: Option<String>,
+    tls: Arc<TlsClient>,
 }
 
 impl Way {
     /// Returns the way to what a URL names, through a proxy where there is one.
-    pub fn of(url: &Url, proxy: Option<&Url>) -> Way {
+    pub fn of(url: &Url, proxy: Option<&Url>, tls: &Arc<TlsClient>) -> Way {
         let next = proxy.unwrap_or(url);
-        Way { host: next.host.clone(), port: next.port }
+        let tunnel = proxy.map(|proxy| {
+            let to = format!(
+                "{}:{}",
+                if url.host.contains(':') { format!("[{}]", url.host) } else { url.host.clone() },
+                url.port
+            );
+            let login = proxy.login.as_deref().map(proxy_authorization).unwrap_or_default();
+            format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n{login}\r\n")
+        });
+        let secure = url.is_https.then(|| Secure { host: url.host.clone(), tunnel, tls: tls.clone() });
+        Way { host: next.host.clone(), port: next.port, secure }
+    }
+}
+
+impl PartialEq for Way {
+    fn eq(&self, other: &Way) -> bool {
+        let secure = match (&self.secure, &other.secure) {
+            (Some(a), Some(b)) => Arc::ptr_eq(&a.tls, &b.tls) && (&a.host, &a.tunnel) == (&b.host, &b.tunnel),
+            (None, None) => true,
+            _ => false,
+        };
+        secure && (&self.host, self.port) == (&other.host, other.port)
     }
 }
 
@@ -72,7 +105,34 @@ async fn heard(mut connection: Connection, request: &str, rest: &mut Vec<u8>) ->
 
 /// Connects to a host; its name is looked up beside the runtime.
 async fn connect(way: &Way) -> Result<Box<dyn Duplex>, String> {
-    Ok(Box::new(dial(&way.host, way.port).await?))
+    let stream = dial(&way.host, way.port).await?;
+    match &way.secure {
+        Some(secure) => shake_hands(stream, secure).await,
+        None => Ok(Box::new(stream)),
+    }
+}
+
+/// Has a proxy pass on what follows, where there is one, and lays TLS over the connection.
+#[cfg(feature = "tls")]
+async fn shake_hands(mut stream: TcpStream, secure: &Secure) -> Result<Box<dyn Duplex>, String> {
+    if let Some(request) = &secure.tunnel {
+        stream.write_all(request.as_bytes()).await.map_err(|error| worded(&error))?;
+        let mut rest = Vec::new();
+        let head = read_head(&mut stream, &mut rest).await?;
+        // Who speaks before it is asked is no TLS server.
+        if head.status != 200 || !rest.is_empty() {
+            return Err(head.reason);
+        }
+    }
+    let name = secure.tls.server_name(&secure.host)?;
+    let connector = tokio_rustls::TlsConnector::from(secure.tls.config()?);
+    let stream = connector.connect(name, stream).await.map_err(|error| worded(&error))?;
+    Ok(Box::new(stream))
+}
+
+#[cfg(not(feature = "tls"))]
+async fn shake_hands(_stream: TcpStream, _secure: &Secure) -> Result<Box<dyn Duplex>, String> {
+    Err(crate::io::tls::ABSENT.to_owned())
 }
 
 async fn dial(host: &str, port: u16) -> Result<TcpStream, String> {

@@ -67,6 +67,7 @@ fn served_with(query_ms_max: u64, settings: crate::web::Settings) -> SocketAddr 
         external_labels: RwLock::new(Labels::empty()),
         exemplars: Arc::new(std::sync::Mutex::new(crate::exemplars::Exemplars::new(0))),
         queries: Default::default(),
+        guard: RwLock::new(Arc::new(crate::web::Guard::new(Vec::new(), None))),
         config: Default::default(),
         push: Default::default(),
     };
