@@ -10,6 +10,7 @@ mod dns;
 mod fetch;
 mod first_line;
 pub mod http;
+mod mdns;
 pub mod mqtt;
 mod patient;
 pub mod post;

@@ -37,11 +37,20 @@ pub struct ListFailures {
     pub http: u64,
     /// Name servers' answers.
     pub dns: u64,
+    /// Questions to neighbours that could not be sent.
+    pub mdns: u64,
 }
 
-/// Returns what bounds all targets together: the series that the store takes.
-pub fn bounds(config: &Config) -> Bounds {
-    Bounds { source_first: SOURCE_FIRST, rows_max: config.storage.series_max, seed: monotonic_ns() }
+/// Returns what holds for all targets together: the series that the store takes, and what feature flags switch on.
+pub fn bounds(config: &Config, features: &[String]) -> Bounds {
+    let is_on = |name: &str| features.iter().any(|feature| feature == name);
+    Bounds {
+        source_first: SOURCE_FIRST,
+        rows_max: config.storage.series_max,
+        seed: monotonic_ns(),
+        type_and_unit: is_on("type-and-unit-labels"),
+        starts: is_on("created-timestamp-zero-ingestion"),
+    }
 }
 
 /// Returns the jobs of a configuration with all that is needed to reach their targets.
@@ -143,7 +152,7 @@ pub fn add_counted(counted: &Counted, out: &mut Batch) {
     }
     out.family("narthex_target_lists_failed_total", "Lists of targets that could not be read, by kind.", Counter);
     let lists = &counted.lists;
-    for (kind, count) in [("file", lists.file), ("http", lists.http), ("dns", lists.dns)] {
+    for (kind, count) in [("file", lists.file), ("http", lists.http), ("dns", lists.dns), ("mdns", lists.mdns)] {
         out.add(&[("kind", kind)], count as f64);
     }
 }

@@ -205,7 +205,7 @@ fn start(flags: Flags, config: Config, loaded: Loaded) -> Result<(), Failure> {
                 News::Ended(source) => Event::Ended(source),
             });
         });
-        Scrapes::new(scraping::bounds(&config), clock.clone(), tell)
+        Scrapes::new(scraping::bounds(&config, &settings.feature_names), clock.clone(), tell)
     };
     scrapes.change(scraping::reaches(&config)).map_err(thread)?;
 

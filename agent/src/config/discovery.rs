@@ -1,4 +1,5 @@
-//! Where a job's targets come from: `static_configs`, `file_sd_configs`, `http_sd_configs`, `dns_sd_configs`.
+//! Where a job's targets come from: `static_configs`, `file_sd_configs`, `http_sd_configs`, `dns_sd_configs`; and
+//! `mdns_sd_configs`, which Prometheus has not.
 //!
 //! ```text
 //! static_configs: [{targets: ['plc:9100'], labels: {line: '1'}}]
@@ -7,6 +8,7 @@
 //! Other discoveries of Prometheus's are known by name: each is a warning that says how its targets get here all the
 //! same. Nothing is discovered here; files and names are checked as far as their spelling goes.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use model::duration::DisplayMs;
@@ -24,6 +26,10 @@ const FILE_REFRESH_MS: u64 = 300_000;
 const HTTP_REFRESH_MS: u64 = 60_000;
 const DNS_REFRESH_MS: u64 = 30_000;
 const REFRESH_MS_MIN: u64 = 1_000;
+const MDNS_SERVICE: &str = "_prometheus-http._tcp";
+const MDNS_REFRESH_MS: u64 = 60_000;
+/// Everybody in the network hears each question.
+const MDNS_REFRESH_MS_MIN: u64 = 5_000;
 
 /// Discoveries that only Prometheus has.
 const UNSERVED: [&str; 29] = [
@@ -72,6 +78,19 @@ pub struct Discovery {
     pub https: Vec<HttpSd>,
     /// In the answers of name servers.
     pub names: Vec<DnsSd>,
+    /// In what neighbours say of themselves.
+    pub neighbours: Vec<MdnsSd>,
+}
+
+/// Targets that answer a question to everybody in the local network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MdnsSd {
+    /// Which service is asked for, such as `_prometheus-http._tcp`.
+    pub service: String,
+    /// The address of the interface that is asked through; 0.0.0.0: the system's choice.
+    pub interface: Ipv4Addr,
+    /// How often, in milliseconds.
+    pub refresh_ms: u64,
 }
 
 /// Targets in files.
@@ -130,6 +149,7 @@ impl Discovery {
             files: each(map, "file_sd_configs", errors, |node, errors| file_sd(node, base, errors)),
             https: each(map, "http_sd_configs", errors, |node, errors| http_sd(node, base, errors, warnings)),
             names: each(map, "dns_sd_configs", errors, dns_sd),
+            neighbours: each(map, "mdns_sd_configs", errors, mdns_sd),
         };
         map.known_but_unserved(&UNSERVED, INSTEAD, warnings);
         found
@@ -274,6 +294,31 @@ fn dns_sd(node: &Node, errors: &mut Errors) -> Option<DnsSd> {
         record,
         port: u16::try_from(port).ok().filter(|port| *port != 0),
         refresh_ms: within(refresh, REFRESH_MS_MIN..=INTERVAL_MS_MAX, DNS_REFRESH_MS, DisplayMs, errors),
+    })
+}
+
+fn mdns_sd(node: &Node, errors: &mut Errors) -> Option<MdnsSd> {
+    let mut map = node.map(errors);
+    let service = at(&mut map, "service", errors, Node::str);
+    let interface = map.get("interface_address");
+    let refresh = at(&mut map, "refresh_interval", errors, Node::duration_ms);
+    map.finish(errors);
+    let is_service = |text: &str| {
+        let (name, protocol) = text.split_once('.').unwrap_or((text, ""));
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        let is_name =
+            name.strip_prefix('_').is_some_and(|name| (1..=15).contains(&name.len()) && name.chars().all(plain));
+        is_name && matches!(protocol, "_tcp" | "_udp")
+    };
+    if let Some(wrong) = service.as_ref().filter(|at| !is_service(&at.value)) {
+        wrong.complain("this is no service", "a name and a protocol such as _prometheus-http._tcp", errors);
+    }
+    let expected = "the IPv4 address of an interface of this board";
+    let interface = interface.and_then(|node| node.parsed(expected, |text| text.parse().ok(), errors));
+    Some(MdnsSd {
+        service: service.map_or_else(|| MDNS_SERVICE.to_owned(), |at| at.value),
+        interface: interface.unwrap_or(Ipv4Addr::UNSPECIFIED),
+        refresh_ms: within(refresh, MDNS_REFRESH_MS_MIN..=INTERVAL_MS_MAX, MDNS_REFRESH_MS, DisplayMs, errors),
     })
 }
 

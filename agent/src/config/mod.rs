@@ -35,7 +35,7 @@ mod tests;
 
 pub use clock::ClockFloor;
 pub use collect::{Collect, Paths};
-pub use discovery::{Discovery, DnsSd, FileSd, HttpSd, Record};
+pub use discovery::{Discovery, DnsSd, FileSd, HttpSd, MdnsSd, Record};
 pub use global::Global;
 pub use gpio::GpioLine;
 pub use http::{Auth, HttpUrl, SecretSource};

@@ -1,4 +1,4 @@
-//! Where targets come from while we run: files, other programs, name servers. One task each, which tells what it found.
+//! Where targets come from while we run: files, other programs, name servers, neighbours. One task each, which tells what it found.
 //!
 //! A file is looked at every few seconds (its time and length) and read when it looks changed, and in any case at the
 //! refresh interval; the system's notifications are not used, for they miss files that another machine changes. What
@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 
 use super::dns;
 use super::fetch::{Budget, Request, fetch};
+use super::mdns;
 use super::scrape::{Manner, Reach};
 use crate::config::{self, FileSd, HttpSd};
 use crate::os::clock::boottime;
@@ -49,6 +50,8 @@ pub(super) enum Kind {
     Http,
     /// Name servers' answers.
     Dns,
+    /// Neighbours' answers.
+    Mdns,
 }
 
 /// Tells the scraping thread what one provider found, when it is news.
@@ -101,6 +104,9 @@ pub(super) fn start(reach: &Reach, findings: &UnboundedSender<Finding>, budget: 
     }
     for list in &discovery.names {
         tasks.push(tokio::spawn(ask_dns(list.clone(), teller())));
+    }
+    for list in &discovery.neighbours {
+        tasks.push(tokio::spawn(ask_neighbours(list.clone(), teller())));
     }
     tasks
 }
@@ -248,6 +254,30 @@ async fn ask_dns(list: config::DnsSd, mut teller: Teller) {
                 teller.say(Ok(groups));
             }
             faults.iter().for_each(|what| teller.failed(Kind::Dns, what));
+        }
+        tokio::time::sleep(Duration::from_millis(list.refresh_ms)).await;
+    }
+}
+
+/// A neighbour is forgotten when it was not heard so many times: packets get lost.
+const UNHEARD_MAX: u32 = 3;
+
+async fn ask_neighbours(list: config::MdnsSd, mut teller: Teller) {
+    // How many times each has not been heard since it was.
+    let mut known: BTreeMap<model::Labels, u32> = BTreeMap::new();
+    loop {
+        match mdns::browse(&list.service, list.interface).await {
+            Ok(group) => {
+                known.values_mut().for_each(|unheard| *unheard += 1);
+                known.extend(group.targets.into_iter().map(|target| (target, 0)));
+                known.retain(|_, unheard| *unheard < UNHEARD_MAX);
+                teller.found(vec![Group {
+                    source: group.source,
+                    targets: known.keys().cloned().collect(),
+                    ..Group::default()
+                }]);
+            }
+            Err(what) => teller.failed(Kind::Mdns, &what),
         }
         tokio::time::sleep(Duration::from_millis(list.refresh_ms)).await;
     }

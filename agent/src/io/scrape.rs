@@ -261,7 +261,8 @@ impl Worker {
         for reach in &reaches {
             let (name, discovery) = (&reach.scrape.job.name, &reach.scrape.discovery);
             self.pools.discovered(now, name, 0, discovery.fixed.clone());
-            let count = discovery.files.len() + discovery.https.len() + discovery.names.len();
+            let asked = discovery.https.len() + discovery.names.len() + discovery.neighbours.len();
+            let count = discovery.files.len() + asked;
             self.pools.keep_providers(now, name, 1 + count as u32);
             self.seekers.extend(discover::start(reach, &self.findings, &self.budget));
         }
@@ -277,6 +278,7 @@ impl Worker {
             Err(Kind::File) => self.failures.file += 1,
             Err(Kind::Http) => self.failures.http += 1,
             Err(Kind::Dns) => self.failures.dns += 1,
+            Err(Kind::Mdns) => self.failures.mdns += 1,
         }
         self.connections.retain(|target, _| self.pools.has(*target));
         self.count();

@@ -49,7 +49,7 @@ impl Hash {
     /// Returns whether this is the password. Takes as long for a wrong one.
     pub fn is_of(&self, password: &str) -> bool {
         let key: Vec<u8> = password.bytes().chain([0]).collect();
-        let mut state = Blowfish(digits().clone());
+        let mut state = Blowfish(Box::new(*digits()));
         state.expand(&key, &self.salt);
         for _ in 0..1u32 << self.cost {
             state.expand(&key, &[0; SALT_BYTES]);
@@ -101,7 +101,7 @@ impl Blowfish {
 }
 
 /// Returns the digits of pi behind the point, in base 2^32.
-fn digits() -> &'static Box<[u32; WORDS]> {
+fn digits() -> &'static [u32; WORDS] {
     static DIGITS: OnceLock<Box<[u32; WORDS]>> = OnceLock::new();
     DIGITS.get_or_init(|| {
         // pi = 16 arctan(1/5) - 4 arctan(1/239), J. Machin; two words more than are wanted take the rounding.

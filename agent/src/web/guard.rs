@@ -73,13 +73,11 @@ impl Guard {
         }
         let Some(pair) = pair_of(header) else { return Verdict::Refused };
         let (name, password) = (&pair.0, &pair.1);
-        let user = self.users.iter().find(|(user, _)| user == name);
+        let user = self.users.iter().find(|(user, _)| user == name).map(|(_, hash)| hash);
         let nobodys = Hash::parse(NOBODYS);
-        let is_right = match (user, nobodys) {
-            (Some((_, hash)), _) => hash.is_of(password),
-            (None, Some(hash)) => hash.is_of(password) && false,
-            (None, None) => false,
-        };
+        // Compared even where there is no such user.
+        let is_same = user.or(nobodys.as_ref()).is_some_and(|hash| hash.is_of(password));
+        let is_right = user.is_some() && is_same;
         if !is_right {
             return Verdict::Refused;
         }

@@ -11,13 +11,12 @@ pub const QUERIES_MAX_DEFAULT: usize = 2;
 
 /// The peer's feature flags that change nothing here: what they switch on is always on (`true`), or we have nothing like
 /// it. Those of the language are known to `promql`.
-const WITHOUT_EFFECT: [(&str, bool); 22] = [
+const WITHOUT_EFFECT: [(&str, bool); 20] = [
     ("native-histograms", true),
     ("expand-external-labels", true),
     ("promql-at-modifier", true),
     ("promql-negative-offset", true),
     ("remote-write-receiver", true),
-    ("type-and-unit-labels", false),
     ("exemplar-storage", false),
     ("extra-scrape-metrics", false),
     ("new-service-discovery-manager", false),
@@ -27,7 +26,6 @@ const WITHOUT_EFFECT: [(&str, bool); 22] = [
     ("auto-reload-config", false),
     ("concurrent-rule-eval", false),
     ("delayed-compaction", false),
-    ("created-timestamp-zero-ingestion", false),
     ("metadata-wal-records", false),
     ("otlp-write-receiver", false),
     ("otlp-deltatocumulative", false),
@@ -35,6 +33,9 @@ const WITHOUT_EFFECT: [(&str, bool); 22] = [
     ("use-uncached-io", false),
     ("old-ui", false),
 ];
+
+/// Those that scraping looks for: kinds and units as labels, and when counters began.
+const OF_SCRAPES: [&str; 2] = ["type-and-unit-labels", "created-timestamp-zero-ingestion"];
 
 /// What the command line says, believed.
 #[derive(Debug, Clone)]
@@ -83,7 +84,7 @@ impl Settings {
                 self.delayed_name_removal = true;
             } else if name == "promql-per-step-stats" {
                 self.per_step_stats = true;
-            } else if !self.features.enable(name) {
+            } else if !OF_SCRAPES.contains(&name) && !self.features.enable(name) {
                 let known = WITHOUT_EFFECT.iter().find(|(known, _)| *known == name);
                 // As the peer: an unknown name is said and does no harm, so that unit files survive a change of level.
                 let what =

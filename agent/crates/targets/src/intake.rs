@@ -69,6 +69,10 @@ pub(crate) struct Desk {
     pub spare: Batch,
     /// Starts every hash.
     pub seed: u64,
+    /// Whether series say their kind and unit in their labels.
+    pub type_and_unit: bool,
+    /// Whether it is kept when counters began.
+    pub starts: bool,
     /// The exemplars of the scrape that was read last.
     pub examples: Vec<Example>,
     /// How many of them were too many.
@@ -170,10 +174,10 @@ impl Intake {
     /// Reads a body that has the series of the last one, in their order; else the batch's values are spoilt.
     fn again(&self, reading: Reading<'_>, desk: &mut Desk, batch: &mut Batch) -> Option<Count> {
         desk.forget_examples();
-        let (seed, mut known) = (desk.seed, self.known.iter());
+        let (kept, seed, mut known) = ((desk.type_and_unit, desk.starts), desk.seed, self.known.iter());
         let (examples, left_out) = (&mut desk.examples, &mut desk.examples_left_out);
         let (mut about, mut count) = (Hash::new(seed), Count::default());
-        let fits = walk(reading, &mut desk.memory, &mut |entry| {
+        let fits = walk(reading, kept, &mut desk.memory, &mut |entry| {
             let Some((series, value, at, start)) = sample_of(&entry, seed, reading.job) else {
                 note(&mut about, &entry);
                 return Ok(());
@@ -197,6 +201,7 @@ impl Intake {
         let mut batch = std::mem::take(&mut desk.spare);
         batch.clear();
         desk.forget_examples();
+        let kept = (desk.type_and_unit, desk.starts);
         let (seed, examples, left_out) = (desk.seed, &mut desk.examples, &mut desk.examples_left_out);
         let old: HashMap<u64, u32> = self.known.iter().map(|known| (known.series, known.row)).collect();
         // Without its batch what is known has no labels any more, and still says which series are not new.
@@ -204,7 +209,7 @@ impl Intake {
         let mut list = Vec::with_capacity(self.known.len());
         let (mut about, mut family, mut count) = (Hash::new(seed), Family::default(), Count::default());
         let limit = reading.job.limits.samples;
-        let read = walk(reading, &mut desk.memory, &mut |entry| {
+        let read = walk(reading, kept, &mut desk.memory, &mut |entry| {
             let Some((series, value, at, start)) = sample_of(&entry, seed, reading.job) else {
                 note(&mut about, &entry);
                 family.note(&entry);
@@ -357,6 +362,7 @@ fn is_unwanted(entry: &Entry<'_>, wanted: Histograms) -> bool {
 /// Hands every entry of a body to a visitor, until that or the body is wrong.
 fn walk(
     reading: Reading<'_>,
+    (type_and_unit, starts): (bool, bool),
     memory: &mut ScrapeMemory,
     visit: &mut dyn FnMut(Entry<'_>) -> Result<(), String>,
 ) -> Result<(), String> {
@@ -364,6 +370,8 @@ fn walk(
     let options = ScrapeOptions {
         classic_to_native: wanted.convert,
         keep_classic: wanted.classic_too || !(wanted.native || wanted.convert),
+        type_and_unit,
+        starts,
         ..ScrapeOptions::default()
     };
     let kept = std::mem::take(memory);

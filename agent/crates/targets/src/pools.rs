@@ -139,6 +139,10 @@ pub struct Bounds {
     pub rows_max: usize,
     /// Where hashes begin: another on every start.
     pub seed: u64,
+    /// Whether each series says its kind and unit in the labels `__type__` and `__unit__`.
+    pub type_and_unit: bool,
+    /// Whether it is kept when counters began.
+    pub starts: bool,
 }
 
 /// All jobs and their targets.
@@ -183,7 +187,12 @@ impl Pools {
     /// Returns no jobs.
     pub fn new(bounds: Bounds) -> Pools {
         Pools {
-            desk: Desk { seed: bounds.seed, ..Desk::default() },
+            desk: Desk {
+                seed: bounds.seed,
+                type_and_unit: bounds.type_and_unit,
+                starts: bounds.starts,
+                ..Desk::default()
+            },
             bounds,
             pools: Vec::new(),
             targets: BTreeMap::new(),

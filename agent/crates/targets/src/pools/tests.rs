@@ -14,7 +14,7 @@ fn now(ms: u64) -> Now {
 }
 
 fn pools() -> Pools {
-    Pools::new(Bounds { source_first: 100, rows_max: 1_000, seed: 1 })
+    Pools::new(Bounds { source_first: 100, rows_max: 1_000, seed: 1, type_and_unit: false, starts: false })
 }
 
 fn group(addresses: &[&str]) -> Vec<Group> {
@@ -145,7 +145,7 @@ fn limits_fail_the_scrape_and_count_what_was_sent() {
 
 #[test]
 fn all_targets_together_are_bounded() {
-    let mut pools = Pools::new(Bounds { source_first: 1, rows_max: 3, seed: 1 });
+    let mut pools = Pools::new(Bounds { source_first: 1, rows_max: 3, seed: 1, type_and_unit: false, starts: false });
     pools.change(now(0), vec![job()]);
     pools.discovered(now(0), "j", 0, group(&["h:1", "h:2"]));
     let good: Vec<bool> = (0..2).map(|_| scrape(&mut pools, Ok("a 1\nb 2\n")).0).collect();
@@ -374,7 +374,8 @@ fn exemplars_come_with_the_labels_of_their_series() {
     }
     let many: String = (0..1_010).map(|i| format!("a_total{{i=\"{i}\"}} 1 # {{t=\"1\"}} 5 2\n")).collect();
     let text = format!("# TYPE a counter\n{many}# EOF\n");
-    let mut pools = Pools::new(Bounds { source_first: 100, rows_max: 5_000, seed: 1 });
+    let mut pools =
+        Pools::new(Bounds { source_first: 100, rows_max: 5_000, seed: 1, type_and_unit: false, starts: false });
     pools.change(now(0), vec![job()]);
     pools.discovered(now(0), "j", 0, group(&["h:1"]));
     let at = now(pools.next_deadline().expect("a target is due").0);
@@ -382,4 +383,25 @@ fn exemplars_come_with_the_labels_of_their_series() {
     let body = Body { bytes: text.as_bytes(), content_type: open };
     let delivery = pools.done(fetch.target, at, 0.5, Ok(body)).expect("the target is there");
     assert_eq!((delivery.exemplars.len(), delivery.exemplars_left_out), (1_000, 10));
+}
+
+/// Behind their flags: what kind of metric a series is of, in its labels, and when its counter began.
+#[test]
+fn kinds_units_and_starts_are_kept_where_that_is_switched_on() {
+    let text =
+        "# TYPE a_seconds counter\n# UNIT a_seconds seconds\na_seconds_total 3\na_seconds_created 1000.5\n# EOF\n";
+    for (is_on, kind, start) in [(false, None, None), (true, Some(("counter", "seconds")), Some(UnixMs(1_000_500)))] {
+        let bounds = Bounds { source_first: 100, rows_max: 1_000, seed: 1, type_and_unit: is_on, starts: is_on };
+        let mut pools = Pools::new(bounds);
+        pools.change(now(0), vec![job()]);
+        pools.discovered(now(0), "j", 0, vec![Group::of("0", &["h:1".to_owned()], Labels::empty())]);
+        let at = now(pools.next_deadline().expect("due").0);
+        let fetch = pools.due(at).expect("due");
+        let body = Body { bytes: text.as_bytes(), content_type: "application/openmetrics-text; version=1.0.0" };
+        let delivery = pools.done(fetch.target, at, 0.5, Ok(body)).expect("there");
+        let row = &delivery.batch.rows()[0];
+        let labels = Labels::from_packed(delivery.batch.packed(row)).expect("packed");
+        assert_eq!(labels.get("__type__").zip(labels.get("__unit__")), kind);
+        assert_eq!(row.start, start);
+    }
 }
