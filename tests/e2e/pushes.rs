@@ -22,8 +22,6 @@ const OTHERWISE: &[(&str, usize, &str)] = &[
     ("empty_instance_clash", 4, "a refused push blocks nobody"),
     ("empty_instance_clash", 5, "a refused push blocks nobody"),
     ("empty_instance_clash", 7, "a refused push blocks nobody"),
-    ("utf8", 0, "quoted names are not taken in pushes yet"),
-    ("utf8", 3, "names are printed as they are and not with underscores yet"),
 ];
 
 #[test]
