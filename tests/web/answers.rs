@@ -83,6 +83,7 @@ fn web(house: FakeHouse) -> Web {
         engine: Engine::default(),
         clock: Arc::new(FixedClock),
         settings: Default::default(),
+        guard: RwLock::new(std::sync::Arc::new(narthex::web::Guard::new(Vec::new(), None))),
         external_labels: RwLock::new(Labels::empty()),
         config: Default::default(),
         push: Default::default(),

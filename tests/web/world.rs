@@ -191,6 +191,7 @@ pub fn web(now: i64) -> Web {
         engine: Engine::default(),
         clock: Arc::new(Still(now)),
         settings: Default::default(),
+        guard: RwLock::new(std::sync::Arc::new(narthex::web::Guard::new(Vec::new(), None))),
         external_labels: RwLock::new(Labels::empty()),
         config: RwLock::new("global:\n  scrape_interval: 15s\n".to_owned()),
         push: Default::default(),
