@@ -1,4 +1,7 @@
 //! In the place of `tls` where the feature of that name is off: says so to whoever asks for https.
+//!
+//! So that who fetches and who posts need not know which of the two there is. A megabyte less, for boards that speak
+//! to nobody but their neighbours.
 
 use crate::config::Tls;
 
