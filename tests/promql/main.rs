@@ -2,10 +2,13 @@
 //!
 //! The queries are those of real dashboards and rules, which lie beside the project, as the peer does; where one is
 //! missing the tests say so. Values may differ by a relative error of 1e-9; status, errors, warnings, infos and how many
-//! samples were looked at, step by step, must be equal. The agent's HTTP side is not in the picture: answers are compared as values.
+//! samples were looked at, step by step, must be equal. Here answers of the engine are compared as values; `over_http`
+//! asks the agent itself.
 
 #[path = "../../agent/crates/promql/tests/support/mod.rs"]
 mod given;
+
+mod over_http;
 
 use given::body::{Body, is_ordered};
 use given::expressions::Maker;

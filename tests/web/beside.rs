@@ -123,8 +123,11 @@ fn varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-/// A body of remote write 1.0 with exemplars: series, labels of the exemplar, value, time.
-fn written(exemplars: &[(&[(&str, &str)], &[(&str, &str)], f64, i64)]) -> Vec<u8> {
+/// An exemplar: the labels of its series, its own, value, time.
+type Example<'a> = (&'a [(&'a str, &'a str)], &'a [(&'a str, &'a str)], f64, i64);
+
+/// A body of remote write 1.0 with exemplars.
+fn written(exemplars: &[Example<'_>]) -> Vec<u8> {
     let label =
         |(name, value): &(&str, &str)| field(1, &[field(1, name.as_bytes()), field(2, value.as_bytes())].concat());
     let mut body = Vec::new();

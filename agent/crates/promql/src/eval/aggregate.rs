@@ -11,9 +11,10 @@ use model::labels::{NAME, push_packed};
 
 use super::fold::Fold;
 use super::window::quantile_of;
-use super::{Cx, Sink, heap, text_of};
+use super::{Cx, Sink, has_one_name, heap, text_of};
 use crate::ast::*;
 use crate::error::EvalError;
+use crate::functions::Imp;
 use crate::print::{go_float, quote_bytes};
 use crate::value::{Grid, Point, Series};
 use crate::xxhash::xxh64;
@@ -108,7 +109,11 @@ impl Cx<'_> {
 
     /// Collects the series by group, in the order they came.
     fn grouped(&self, aggregate: &Aggregate, grid: &Grid) -> Result<Grouped, EvalError> {
-        let all = self.vector(&aggregate.expr, grid)?;
+        let mut all = self.vector(&aggregate.expr, grid)?;
+        // A store hands series out as it has them. Which of equals are chosen, and which group comes first, goes by labels.
+        if is_in_order_of_labels(&aggregate.expr) {
+            all.sort_by(|a, b| a.labels.cmp(&b.labels));
+        }
         let mut groups = Groups::new(aggregate);
         let mut members: Vec<Vec<usize>> = Vec::new();
         for (i, series) in all.iter().enumerate() {
@@ -279,6 +284,22 @@ impl Cx<'_> {
         })?;
         self.release(grid.steps * out.len());
         out.into_iter().try_for_each(sink)
+    }
+}
+
+/// Returns whether the peer has the series of an expression in the order of their labels: they come of one selector, and
+/// nothing on the way changed more of them than a name that all have.
+fn is_in_order_of_labels(expr: &Expr) -> bool {
+    match &expr.unwrapped().kind {
+        ExprKind::Vector(_) | ExprKind::Matrix(_) => true,
+        ExprKind::Unary { expr, .. } => is_in_order_of_labels(expr) && has_one_name(expr),
+        ExprKind::Call(call) => match call.function.imp {
+            Imp::Math(_) | Imp::Window(_) => {
+                call.args.iter().any(|arg| is_in_order_of_labels(arg) && has_one_name(arg))
+            }
+            _ => false,
+        },
+        _ => false,
     }
 }
 
