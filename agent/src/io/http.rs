@@ -29,7 +29,7 @@ use crate::os::clock::{boottime, monotonic_ns};
 use crate::trouble::Trouble;
 use crate::web::counts::Limit;
 use crate::web::guard::Verdict;
-use crate::web::gzip::{self, Encoding};
+use crate::web::gzip::{self, Encoding, Packer};
 use crate::web::push::PUSH_BYTES_MAX;
 use crate::web::receive::RECEIVE_BYTES_MAX;
 use crate::web::{Answer, Request, Web, api};
@@ -59,6 +59,8 @@ const _: () = assert!(api::ANSWER_BYTES_MAX <= ANSWERS_HELD_BYTES_MAX);
 /// What all connections share.
 pub(super) struct Server {
     web: Arc<Web>,
+    /// Makes answers smaller.
+    packer: Arc<Packer>,
     /// How long a query may take, in milliseconds; a reload may change it.
     query_ms_max: Arc<AtomicU64>,
     /// Places for answers that are being computed from samples.
@@ -79,7 +81,8 @@ impl Server {
         let places = |count| Arc::new(Semaphore::new(count));
         let (computing, looking) = (places(web.settings.queries_max), places(REQUESTS_LIGHT_MAX));
         let (judging, room) = (places(PASSWORDS_MAX), places(ANSWERS_HELD_BYTES_MAX >> 10));
-        Arc::new(Server { web, query_ms_max, computing, looking, judging, room, crowded: Notify::new() })
+        let packer = Arc::default();
+        Arc::new(Server { web, packer, query_ms_max, computing, looking, judging, room, crowded: Notify::new() })
     }
 
     /// Accepts connections for ever.
@@ -181,7 +184,9 @@ impl Server {
         busy.store(true, Ordering::Relaxed);
         let answer = match request {
             Err(refusal) => refusal,
-            Ok(request) if request.path == "/metrics" => smaller(metrics(&self.web, &request).await, encoding),
+            Ok(request) if request.path == "/metrics" => {
+                smaller(metrics(&self.web, &request).await, encoding, &self.packer)
+            }
             // Health is asked most when the machine is busiest: it waits for nobody.
             Ok(request) if matches!(request.path.as_str(), "/-/healthy" | "/-/ready") => self.web.answer(&request),
             Ok(request) => return self.compute(request, encoding, stop).await,
@@ -222,10 +227,10 @@ impl Server {
             }
         };
         request.queued_ns.store(monotonic_ns().saturating_sub(asked_at), Ordering::Relaxed);
-        let (web, asked) = (self.web.clone(), request.clone());
+        let (web, asked, packer) = (self.web.clone(), request.clone(), self.packer.clone());
         // The turn goes along: it lasts until the work is done even when the client has gone away, and until there is
         // room for the answer when it has not.
-        let mut computed = tokio::task::spawn_blocking(move || (smaller(web.answer(&asked), encoding), turn));
+        let mut computed = tokio::task::spawn_blocking(move || (smaller(web.answer(&asked), encoding, &packer), turn));
         let (computed, is_late) = tokio::select! {
             computed = &mut computed => (computed, false),
             () = late => {
@@ -329,9 +334,9 @@ fn header_text(headers: &HeaderMap, name: &HeaderName) -> String {
 }
 
 /// Returns the answer made smaller, where the client takes it so and it is worth it.
-fn smaller(mut answer: Answer, encoding: Option<Encoding>) -> Answer {
+fn smaller(mut answer: Answer, encoding: Option<Encoding>, packer: &Packer) -> Answer {
     if let Some(encoding) = encoding.filter(|_| answer.body.len() >= gzip::BYTES_MIN)
-        && let Some(packed) = encoding.compress(&answer.body)
+        && let Some(packed) = packer.compress(encoding, &answer.body)
     {
         answer.body = packed;
         answer.headers.push(("content-encoding", encoding.name().to_owned()));

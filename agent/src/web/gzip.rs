@@ -1,12 +1,11 @@
 //! Answers made smaller, for clients that say they take it: gzip, or zlib under the name of deflate, as the peer does.
 //!
-//! The fastest level: texts of series repeat their labels, and that is found at once. A compressor lives as long as its
-//! answer and holds some 300 KiB.
+//! The fastest level: texts of series repeat their labels, and that is found at once. A compressor holds some 270 KiB,
+//! and to get and clear them takes longer than to pack a `/metrics`, so one for gzip is kept.
 
-use std::io::Write;
+use std::sync::{Mutex, PoisonError};
 
-use flate2::Compression;
-use flate2::write::{GzEncoder, ZlibEncoder};
+use flate2::{Compress, Compression, FlushCompress, Status};
 
 /// Answers smaller than this are sent as they are: there is nothing to gain.
 pub const BYTES_MIN: usize = 256;
@@ -38,21 +37,44 @@ impl Encoding {
             Encoding::Deflate => "deflate",
         }
     }
+}
 
+/// The window of gzip, as a power of two: the largest there is.
+const WINDOW_BITS: u8 = 15;
+
+/// Makes answers smaller, for any thread.
+#[derive(Default)]
+pub struct Packer {
+    /// A compressor for gzip that nobody uses just now.
+    kept: Mutex<Option<Compress>>,
+}
+
+impl Packer {
     /// Returns the text made smaller; `None` where it is not.
-    pub fn compress(self, text: &[u8]) -> Option<Vec<u8>> {
-        let out = Vec::with_capacity(text.len() / 6);
-        let packed = match self {
-            Encoding::Gzip => packed(GzEncoder::new(out, Compression::fast()), text, GzEncoder::finish),
-            Encoding::Deflate => packed(ZlibEncoder::new(out, Compression::fast()), text, ZlibEncoder::finish),
-        };
-        packed.ok().filter(|packed| packed.len() < text.len())
+    pub fn compress(&self, encoding: Encoding, text: &[u8]) -> Option<Vec<u8>> {
+        if encoding == Encoding::Deflate {
+            return packed(&mut Compress::new(Compression::fast(), true), text);
+        }
+        let kept = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let compressor = kept().take();
+        let mut compressor = compressor.unwrap_or_else(|| Compress::new_gzip(Compression::fast(), WINDOW_BITS));
+        let packed = packed(&mut compressor, text);
+        compressor.reset();
+        *kept() = Some(compressor);
+        packed
     }
 }
 
-fn packed<W: Write>(mut writer: W, text: &[u8], finish: fn(W) -> std::io::Result<Vec<u8>>) -> std::io::Result<Vec<u8>> {
-    writer.write_all(text)?;
-    finish(writer)
+fn packed(compressor: &mut Compress, text: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(text.len() / 4);
+    while out.len() < text.len() {
+        let rest = text.get(usize::try_from(compressor.total_in()).ok()?..)?;
+        match compressor.compress_vec(rest, &mut out, FlushCompress::Finish).ok()? {
+            Status::StreamEnd => return Some(out).filter(|out| out.len() < text.len()),
+            _ => out.reserve(out.capacity().max(64)),
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -65,9 +87,10 @@ mod tests {
 
     #[test]
     fn texts_come_back_as_they_were() {
+        let packer = Packer::default();
         let text = "{\"metric\":{\"__name__\":\"node_load1\"},\"value\":[1795249204.020,\"0.42\"]}".repeat(1_000);
         for (encoding, name) in [(Encoding::Gzip, "gzip"), (Encoding::Deflate, "deflate")] {
-            let small = encoding.compress(text.as_bytes()).expect("smaller");
+            let small = packer.compress(encoding, text.as_bytes()).expect("smaller");
             assert!(small.len() * 20 < text.len() && encoding.name() == name, "{} bytes", small.len());
             let mut back = String::new();
             match encoding {
@@ -76,7 +99,8 @@ mod tests {
             }
             .expect("it can be undone");
             assert_eq!(back, text);
-            assert_eq!(encoding.compress(b"x"), None, "it would be larger");
+            assert_eq!(packer.compress(encoding, b"x"), None, "it would be larger");
+            assert_eq!(packer.compress(encoding, text.as_bytes()).as_ref(), Some(&small), "one that is kept is as new");
         }
     }
 
