@@ -54,6 +54,8 @@ fn now(ms: u64) -> Now {
 
 fn fill(store: &mut Store, disk: &mut Plain, series: u64) {
     let (mut batch, mut seed, mut step) = (Batch::new(), 1u64, 0);
+    // As a target's are stored, so that an agent that scrapes them goes on with them.
+    let extra = Labels::from_pairs([("job", "full"), ("instance", "127.0.0.1:19555")]);
     let names: Vec<String> = (0..series).map(|n| n.to_string()).collect();
     while store.stats().overwritten == 0 {
         step += 1;
@@ -64,7 +66,7 @@ fn fill(store: &mut Store, disk: &mut Plain, series: u64) {
             let value = if n % 4 == 0 { (seed >> 44) as f64 / 100.0 } else { f64::from(n) };
             batch.add(&[("device", name.as_str())], value);
         }
-        store.append(now(step * 5_000), &batch, SourceId(1), &Labels::empty());
+        store.append(now(step * 5_000), &batch, SourceId(1), &extra);
         store.tick(now(step * 5_000));
         if step % 1_000 == 0 {
             store.flush(now(step * 5_000));

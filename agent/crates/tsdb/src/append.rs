@@ -8,6 +8,7 @@
 //! series. Refused rows have no id.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use model::labels::{PackedIter, push_packed};
 use model::{Batch, Labels, Row, RowRange, Value};
@@ -268,12 +269,12 @@ impl SourceCache {
     }
 
     /// Returns the accepted rows as the head takes them.
-    pub fn inputs<'a>(&'a self, batch: &'a Batch) -> impl Iterator<Item = Input<'a>> {
+    pub fn inputs(&self, batch: &Batch) -> impl Iterator<Item = Input> {
         let accepted = batch.rows().iter().zip(&self.rows).filter(|(_, known)| known.place != NONE);
         accepted.map(|(row, _)| Input {
             value: match &row.value {
                 Value::Float(value) => InputValue::Float(*value),
-                Value::Histogram(found) => InputValue::Histogram(found),
+                Value::Histogram(found) => InputValue::Histogram(Arc::clone(found)),
             },
             at: row.at.map_or(0, |at| at.0),
             start: row.start.map(|start| start.0),

@@ -11,9 +11,14 @@
 //! 0xe0..0xe5 b...        zigzag difference in 3..=8 bytes          0xf0 s <token>  the scale is s from here on
 //! 0xf1 0 <token> | 0xf1 1 zigzag <token>    no start timestamp from here on | it moved by so much
 //! 0xf8 lead<<4|len b...  XOR with the value before: zero bytes in front, then len bytes, zeros behind
-//! 0xf9 len b...          a native histogram (`histogram.rs`)
+//! 0xf9 len b... | 0xfa len b...   a native histogram whole | what changed since the last one (`histogram.rs`)
 //! ```
 
+use std::sync::Arc;
+
+use model::Histogram;
+
+use crate::histogram;
 use crate::wire::{Take, put_block, put_zigzag, unzigzag, zigzag};
 
 /// The first token of a run of values as predicted.
@@ -25,6 +30,7 @@ const SCALE: u8 = 0xf0;
 const START: u8 = 0xf1;
 const XOR: u8 = 0xf8;
 const HISTOGRAM: u8 = 0xf9;
+const CHANGE: u8 = 0xfa;
 
 const SCALE_MAX: u8 = 15;
 /// Integers above this are not all exact as f64, so a scaled one might not come back.
@@ -46,15 +52,17 @@ pub(crate) struct State {
     raw: bool,
     /// Whether what came last was a histogram; known to who writes only.
     is_histogram: bool,
+    /// The last histogram.
+    histogram: Option<Arc<Histogram>>,
     /// How many values in a row found no scale: the search is long, so it is made less often then.
     misses: u8,
 }
 
 /// One value as it is read.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Item<'a> {
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Item {
     Float(f64),
-    Histogram(&'a [u8]),
+    Histogram(Arc<Histogram>),
 }
 
 impl Default for State {
@@ -70,6 +78,7 @@ impl Default for State {
             raw: false,
             is_histogram: false,
             misses: 0,
+            histogram: None,
         }
     }
 }
@@ -103,12 +112,34 @@ impl State {
         true
     }
 
-    /// Writes a histogram's bytes.
-    pub fn put_histogram(&mut self, bytes: &[u8], start: Option<i64>, out: &mut Vec<u8>) {
+    /// Writes a histogram; `coded` is room to do it in.
+    pub fn put_histogram(
+        &mut self,
+        histogram: &Arc<Histogram>,
+        start: Option<i64>,
+        out: &mut Vec<u8>,
+        coded: &mut Vec<u8>,
+    ) {
         self.put_start(start, out);
         self.is_histogram = true;
-        out.push(HISTOGRAM);
-        put_block(out, bytes);
+        coded.clear();
+        match self.histogram.as_deref().filter(|last| histogram::has_layout_of(histogram, last)) {
+            Some(last) => {
+                out.push(CHANGE);
+                histogram::put_change(coded, last, histogram);
+            }
+            None => {
+                out.push(HISTOGRAM);
+                histogram::put(coded, histogram);
+            }
+        }
+        put_block(out, coded);
+        self.histogram = Some(Arc::clone(histogram));
+    }
+
+    /// Returns about how much memory the last histogram takes.
+    pub fn histogram_bytes(&self) -> usize {
+        self.histogram.as_deref().map_or(0, histogram::memory_bytes)
     }
 
     /// Writes an integer; returns false, and writes nothing, when it is as predicted.
@@ -157,7 +188,7 @@ impl State {
     }
 
     /// Reads the token of one float or histogram; a token that is cut off changes nothing.
-    pub fn take<'a>(&mut self, take: &mut Take<'a>) -> Option<Item<'a>> {
+    pub fn take(&mut self, take: &mut Take<'_>) -> Option<Item> {
         let tag = take.u8()?;
         if tag != SCALE && tag != START {
             return self.take_value(tag, take);
@@ -171,7 +202,7 @@ impl State {
     }
 
     /// Reads a scale or start timestamp and the token behind it.
-    fn take_behind<'a>(&mut self, mut tag: u8, take: &mut Take<'a>) -> Option<Item<'a>> {
+    fn take_behind(&mut self, mut tag: u8, take: &mut Take<'_>) -> Option<Item> {
         loop {
             match tag {
                 SCALE => self.rescale(take.u8().filter(|scale| *scale <= SCALE_MAX)?),
@@ -182,13 +213,17 @@ impl State {
         }
     }
 
-    fn take_value<'a>(&mut self, tag: u8, take: &mut Take<'a>) -> Option<Item<'a>> {
+    fn take_value(&mut self, tag: u8, take: &mut Take<'_>) -> Option<Item> {
         match tag {
             XOR => {
                 self.bits ^= take_xor(take)?;
                 self.raw = true;
             }
-            HISTOGRAM => return Some(Item::Histogram(take.block()?)),
+            HISTOGRAM => return self.took(histogram::take(take.block()?)?),
+            CHANGE => {
+                let before = self.histogram.as_deref()?;
+                return self.took(histogram::take_change(take.block()?, before)?);
+            }
             _ => {
                 let scaled = self.predicted_int().wrapping_add(take_difference(tag, take)?);
                 self.learn(scaled);
@@ -196,6 +231,12 @@ impl State {
             }
         }
         Some(Item::Float(f64::from_bits(self.bits)))
+    }
+
+    fn took(&mut self, found: Histogram) -> Option<Item> {
+        let found = Arc::new(found);
+        self.histogram = Some(Arc::clone(&found));
+        Some(Item::Histogram(found))
     }
 
     /// Reads the token of one integer.
@@ -381,7 +422,7 @@ impl TokenReader {
     }
 
     /// Returns the next float or histogram.
-    pub fn next<'a>(&mut self, column: &'a [u8], from: usize) -> Option<Item<'a>> {
+    pub fn next(&mut self, column: &[u8], from: usize) -> Option<Item> {
         let item = match self.run(column, from)? {
             0 => {
                 let mut take = Take::new(column.get(self.at - from..)?);

@@ -47,7 +47,7 @@ impl ColumnReader {
     }
 
     /// Returns the next float or histogram.
-    pub fn next<'a>(&mut self, column: &'a [u8], from: usize) -> Option<Item<'a>> {
+    pub fn next(&mut self, column: &[u8], from: usize) -> Option<Item> {
         match self {
             ColumnReader::Open(reader) | ColumnReader::Tokens(reader) => reader.next(column, from),
             ColumnReader::Packed(reader) => reader.next(column).map(Item::Float),

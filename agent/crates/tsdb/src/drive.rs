@@ -143,6 +143,7 @@ impl Store {
         let journal = self.journal.as_ref();
         let crowded = journal.is_some_and(|journal| journal.given_up() || journal.pages_used() * 4 > area * 3);
         let full = state.head.sealed_bytes() + state.head.sealed_bytes() / 8 > self.block_bytes_max_of(&state)
+            || state.head.histogram_bytes() > self.block_bytes_max_of(&state)
             || state.head.spans.len() >= SPANS_MAX
             || state.head.rows >= ROWS_MAX
             || state.head.lines_max() >= LINES_MAX

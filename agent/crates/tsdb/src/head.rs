@@ -19,7 +19,6 @@ use crate::codec::Item;
 use crate::groups;
 use crate::head::shape::Shape;
 use crate::head::track::{Pool, Track};
-use crate::histogram;
 use crate::layout::NUMBER_MAX;
 use crate::record::{Kind, put};
 use crate::wire::{Take, put_labels, put_u32, put_u64, put_varint, put_zigzag};
@@ -55,20 +54,18 @@ pub(crate) struct Column {
 }
 
 /// One sample on its way in.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Input<'a> {
-    pub value: InputValue<'a>,
+#[derive(Debug, Clone)]
+pub(crate) struct Input {
+    pub value: InputValue,
     /// Its own time, for a column that has its own times.
     pub at: i64,
     pub start: Option<i64>,
 }
 
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum InputValue<'a> {
+#[derive(Debug, Clone)]
+pub(crate) enum InputValue {
     Float(f64),
-    Histogram(&'a Histogram),
-    /// Already coded, when a record is replayed.
-    Coded(&'a [u8]),
+    Histogram(Arc<Histogram>),
 }
 
 /// The open block, or one that is frozen until it is on the medium.
@@ -92,6 +89,8 @@ pub(crate) struct Head {
     last_series: i64,
     stream_bytes: usize,
     shape_bytes: usize,
+    /// What the columns' last histograms take in memory.
+    histogram_bytes: usize,
     span_entries: usize,
     lines_max: u32,
     payload: Vec<u8>,
@@ -120,6 +119,7 @@ impl Head {
             last_series: -1,
             stream_bytes: 0,
             shape_bytes: 0,
+            histogram_bytes: 0,
             span_entries: 0,
             lines_max: 0,
             payload: Vec::new(),
@@ -151,7 +151,12 @@ impl Head {
     pub fn memory_bytes(&self) -> usize {
         let columns = self.columns.len() * (size_of::<Column>() + 40);
         let shapes = self.sources.iter().map(|source| source.shapes.len() * 64).sum::<usize>() + self.shape_bytes * 4;
-        self.pool.bytes() + self.table.len() + columns + shapes
+        self.pool.bytes() + self.table.len() + columns + shapes + self.histogram_bytes
+    }
+
+    /// Returns about how much memory the columns' last histograms take.
+    pub fn histogram_bytes(&self) -> usize {
+        self.histogram_bytes
     }
 
     /// Returns the id of the newest row.
@@ -271,12 +276,12 @@ impl Head {
     }
 
     /// Appends one row of a source: a sample for each column of the shape, in its order.
-    pub fn append<'a>(
+    pub fn append(
         &mut self,
         source: u32,
         shape: u32,
         tick: i64,
-        inputs: &mut dyn Iterator<Item = Input<'a>>,
+        inputs: &mut dyn Iterator<Item = Input>,
         out: &mut Vec<u8>,
     ) {
         let Head { sources, columns, spans, pool, payload, token, coded, .. } = self;
@@ -297,17 +302,20 @@ impl Head {
             let column = &mut columns[at as usize];
             let before = column.values.len();
             token.clear();
+            let at = input.at;
+            self.histogram_bytes -= column.values.state.histogram_bytes();
             let is_coded = column.put(input, token, coded);
+            self.histogram_bytes += column.values.state.histogram_bytes();
             column.values.push(pool, is_coded, token);
             note_slot(payload, bits, &mut slot, is_coded.then_some(token));
             grown += column.values.len() - before;
             if let Some(times) = &mut column.times {
                 let before = times.len();
-                let is_coded = times.push_int(pool, input.at, token);
+                let is_coded = times.push_int(pool, at, token);
                 note_slot(payload, bits, &mut slot, is_coded.then_some(token));
                 grown += times.len() - before;
-                self.private_min = self.private_min.min(input.at);
-                self.private_max = self.private_max.max(input.at);
+                self.private_min = self.private_min.min(at);
+                self.private_max = self.private_max.max(at);
             }
         }
         put(out, Kind::Row, payload);
@@ -390,7 +398,7 @@ impl Head {
             let value = if take_bit(bits, &mut slot) {
                 match state.take(take)? {
                     Item::Float(value) => InputValue::Float(value),
-                    Item::Histogram(coded) => InputValue::Coded(coded),
+                    Item::Histogram(found) => InputValue::Histogram(found),
                 }
             } else {
                 InputValue::Float(state.as_predicted())
@@ -417,18 +425,15 @@ pub(crate) enum Replayed {
 }
 
 impl Column {
-    fn put(&mut self, input: Input<'_>, token: &mut Vec<u8>, coded: &mut Vec<u8>) -> bool {
+    fn put(&mut self, input: Input, token: &mut Vec<u8>, coded: &mut Vec<u8>) -> bool {
         let state = &mut self.values.state;
         match input.value {
-            InputValue::Float(value) => return state.put_float(value, input.start, token),
-            InputValue::Coded(bytes) => state.put_histogram(bytes, input.start, token),
+            InputValue::Float(value) => state.put_float(value, input.start, token),
             InputValue::Histogram(histogram) => {
-                coded.clear();
-                histogram::put(coded, histogram);
-                state.put_histogram(coded, input.start, token);
+                state.put_histogram(&histogram, input.start, token, coded);
+                true
             }
         }
-        true
     }
 }
 

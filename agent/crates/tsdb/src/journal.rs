@@ -6,13 +6,25 @@
 //! the same bytes go to fresh pages next time: reading back proves nothing. Pages are numbered without end; the
 //! number modulo the size of the area is the place.
 //!
+//! A sync that would take several pages for a little is squeezed, each page by itself: on a board with a thousand series
+//! a minute's rows are then one page and not two.
+//!
 //! More than half of `pending_max` is not left waiting for the interval's end. When the area is full, or more is pending
 //! than `pending_max` because the medium is slow, journalling of the block is given up: its rows go on
 //! in memory and are certain when the block is sealed.
 
+use zstd::bulk::Compressor;
+
 use crate::crc::extend;
-use crate::layout::{Geometry, JOURNAL_PAYLOAD, JournalHead, PAGE};
+use crate::layout::{Geometry, JOURNAL_PAYLOAD, JOURNAL_UNPACKED_MAX, JournalHead, PAGE};
 use crate::options::Mutation;
+
+/// So many pages are squeezed at most in one go: it is done in the thread that appends.
+const SQUEEZED_PAGES_MAX: usize = 16;
+/// How often it is tried to fill a page.
+const SQUEEZES_MAX: u32 = 4;
+/// The quickest: higher levels save a hundredth.
+const LEVEL: i32 = 1;
 
 /// Bytes of one block's stream that are not certain yet.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +62,24 @@ pub(crate) struct Journal {
 /// Returns the checksum that a block's stream begins with.
 pub(crate) fn seed(file: u32, block: u64) -> u32 {
     extend(file, &block.to_le_bytes())
+}
+
+/// Returns how many of these bytes go to one page, and their squeezed form where that is what fits.
+fn fill(rest: &[u8], squeezer: &mut Option<Compressor<'static>>) -> (usize, Option<Vec<u8>>) {
+    let as_it_is = (rest.len().min(JOURNAL_PAYLOAD), None);
+    let mut taken = rest.len().min(JOURNAL_UNPACKED_MAX);
+    for _ in 0..SQUEEZES_MAX {
+        if taken <= JOURNAL_PAYLOAD {
+            return as_it_is;
+        }
+        match squeezer.as_mut().and_then(|squeezer| squeezer.compress(&rest[..taken]).ok()) {
+            Some(squeezed) if squeezed.len() <= JOURNAL_PAYLOAD => return (taken, Some(squeezed)),
+            // A little less than would fit were every part squeezed alike.
+            Some(squeezed) => taken = taken * JOURNAL_PAYLOAD / squeezed.len() * 15 / 16,
+            None => return as_it_is,
+        }
+    }
+    as_it_is
 }
 
 impl Journal {
@@ -151,25 +181,39 @@ impl Journal {
             return false;
         }
         let (mut at, mut run, mut run_first) = (0, Vec::new(), self.next_seq);
+        let mut squeezer = (pages <= SQUEEZED_PAGES_MAX).then(|| Compressor::new(LEVEL).ok()).flatten();
         for piece in &self.pieces {
             let (mut offset, mut prior) = (piece.offset, piece.prior);
             if piece.bytes > 0 && self.needed.last().is_none_or(|(block, _)| *block < piece.block) {
                 self.needed.push((piece.block, self.next_seq));
             }
-            for payload in self.pending[at..at + piece.bytes].chunks(JOURNAL_PAYLOAD) {
+            let mut rest = &self.pending[at..at + piece.bytes];
+            while !rest.is_empty() {
+                let (taken, squeezed) = fill(rest, &mut squeezer);
+                let (bytes, behind) = rest.split_at(taken);
+                rest = behind;
                 let seq = self.next_seq;
                 if seq.is_multiple_of(u64::from(self.geometry.journal_pages())) && !run.is_empty() {
                     write(self.geometry.journal(run_first), std::mem::take(&mut run));
                     run_first = seq;
                 }
-                let (opening, synced, used) = (self.opening, self.synced, payload.len() as u32);
-                let head = JournalHead { opening, block: piece.block, seq, synced, offset, prior, used };
+                let payload = squeezed.as_deref().unwrap_or(bytes);
+                let head = JournalHead {
+                    opening: self.opening,
+                    block: piece.block,
+                    seq,
+                    synced: self.synced,
+                    offset,
+                    prior,
+                    used: payload.len() as u32,
+                    unpacked: squeezed.as_ref().map_or(0, |_| taken as u32),
+                };
                 let start = run.len();
                 run.resize(start + PAGE, 0);
                 head.page(self.file, payload, &mut run[start..]);
                 self.next_seq += 1;
-                offset += used;
-                prior = extend(prior, payload);
+                offset += taken as u32;
+                prior = extend(prior, bytes);
             }
             at += piece.bytes;
         }

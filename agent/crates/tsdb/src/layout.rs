@@ -15,6 +15,8 @@ use crate::wire::{Take, set_u32, set_u64};
 pub(crate) const PAGE: usize = 4096;
 /// What a journal page carries beside its head.
 pub(crate) const JOURNAL_PAYLOAD: usize = PAGE - JOURNAL_HEAD;
+/// The most bytes of the stream that a journal page carries, squeezed.
+pub(crate) const JOURNAL_UNPACKED_MAX: usize = 3 * JOURNAL_PAYLOAD;
 /// What a page of a block or checkpoint carries beside its head.
 pub(crate) const BLOB_PAYLOAD: usize = PAGE - BLOB_HEAD;
 /// The format's version; another one is refused.
@@ -148,6 +150,8 @@ pub(crate) struct JournalHead {
     /// The running checksum of the stream up to there.
     pub prior: u32,
     pub used: u32,
+    /// How many bytes of the stream the payload is when it is unpacked; 0 where it stands as it is.
+    pub unpacked: u32,
 }
 
 impl JournalHead {
@@ -161,6 +165,7 @@ impl JournalHead {
         set_u32(page, 40, self.offset);
         set_u32(page, 44, self.prior);
         set_u32(page, 48, self.used);
+        set_u32(page, 52, self.unpacked);
         page[JOURNAL_HEAD..JOURNAL_HEAD + payload.len()].copy_from_slice(payload);
         seal(page);
     }
@@ -175,6 +180,7 @@ impl JournalHead {
             offset: take.u32()?,
             prior: take.u32()?,
             used: take.u32()?,
+            unpacked: take.u32().filter(|bytes| *bytes as usize <= JOURNAL_UNPACKED_MAX)?,
         };
         let sane = head.seq < NUMBER_MAX && head.synced <= head.seq && head.block < NUMBER_MAX;
         (sane && head.used as usize <= JOURNAL_PAYLOAD).then_some(head)
@@ -244,7 +250,8 @@ mod tests {
 
     #[test]
     fn heads_come_back_and_every_flipped_bit_is_noticed() {
-        let head = JournalHead { opening: 3, block: 9, seq: 77, synced: 70, offset: 4040, prior: 5, used: 3 };
+        let head =
+            JournalHead { opening: 3, block: 9, seq: 77, synced: 70, offset: 4040, prior: 5, used: 3, unpacked: 9 };
         let mut page = vec![0; PAGE];
         head.page(42, b"abc", &mut page);
         assert_eq!(JournalHead::parse(42, &page), Some(head));

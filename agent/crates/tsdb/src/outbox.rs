@@ -14,7 +14,6 @@ use model::{Outbox, RowId, Sample, SelectError, Tail, TailRow, UnixMs, Value};
 use crate::codec::Item;
 use crate::column::ColumnReader;
 use crate::epochs::{Dated, Epoch, Epochs};
-use crate::histogram;
 use crate::index::Which;
 use crate::reader::{Reader, Source, View};
 use crate::store::State;
@@ -179,10 +178,7 @@ impl Cursor {
             let epoch = epochs.get(span.epoch).or(sealed.as_ref());
             let value = match item {
                 Item::Float(value) => Value::Float(value),
-                Item::Histogram(coded) => match histogram::take(coded) {
-                    Some(found) => Value::Histogram(found.into()),
-                    None => continue,
-                },
+                Item::Histogram(found) => Value::Histogram(found),
             };
             let at = own_time.unwrap_or_else(|| epoch.map_or(*tick, |epoch| epoch.wall(*tick)));
             let sample = Sample { at: UnixMs(at), start: reader.start().map(UnixMs), value };

@@ -10,6 +10,7 @@ mod resize;
 mod walk;
 
 use model::{Disk, Labels, ReadAt};
+use zstd::bulk::Decompressor;
 
 use crate::cells::{Commit, Small};
 use crate::crc::extend;
@@ -65,6 +66,7 @@ pub(crate) struct Recover<'a> {
     broken: bool,
     labels: Vec<u8>,
     unpacker: Unpacker,
+    decompressor: Option<Decompressor<'static>>,
     /// The journal's pages that are whole.
     pages: Vec<FoundPage>,
     /// The block whose series table was read last, and that table as it stands on the medium.
@@ -106,6 +108,7 @@ impl<'a> Recover<'a> {
             broken: false,
             labels: Vec::new(),
             unpacker: Unpacker::default(),
+            decompressor: None,
             pages: Vec::new(),
             table: (0, Vec::new()),
             next_seq: 0,
@@ -190,7 +193,7 @@ impl<'a> Recover<'a> {
                 break;
             }
             let Some(head) = JournalHead::parse(self.site.file, &page).filter(|head| *head == next.head) else { break };
-            let payload = head.payload(&page).to_vec();
+            let Some(payload) = self.unpacked(&head, &page) else { break };
             self.first_seq.get_or_insert(head.seq);
             self.last_seq = Some(head.seq);
             self.unsure.extend_from_slice(&payload);
@@ -214,6 +217,19 @@ impl<'a> Recover<'a> {
             self.broken = true;
         }
         lost > 0 || claimed
+    }
+
+    /// Returns the bytes of the stream that a page carries; `None` when it was not squeezed by us.
+    fn unpacked(&mut self, head: &JournalHead, page: &[u8]) -> Option<Vec<u8>> {
+        let payload = head.payload(page);
+        if head.unpacked == 0 {
+            return Some(payload.to_vec());
+        }
+        if self.decompressor.is_none() {
+            self.decompressor = Decompressor::new().ok();
+        }
+        let found = self.decompressor.as_mut()?.decompress(payload, head.unpacked as usize).ok()?;
+        (found.len() == head.unpacked as usize).then_some(found)
     }
 
     /// Applies every record that is complete.
@@ -298,11 +314,12 @@ impl<'a> Recover<'a> {
     }
 
     /// Returns the length and checksum of the stream before, as a stream's first record has them.
-    fn begins_after(&self, start: &FoundPage) -> Option<(u32, u32)> {
+    fn begins_after(&mut self, start: &FoundPage) -> Option<(u32, u32)> {
         let mut page = vec![0; PAGE];
         self.read.read_at(start.place, &mut page).ok()?;
         let head = JournalHead::parse(self.site.file, &page)?;
-        let Next::Record(Kind::Begin, payload) = record::next(&mut Take::new(head.payload(&page))) else {
+        let bytes = self.unpacked(&head, &page)?;
+        let Next::Record(Kind::Begin, payload) = record::next(&mut Take::new(&bytes)) else {
             return None;
         };
         let take = &mut Take::new(payload);

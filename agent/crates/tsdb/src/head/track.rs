@@ -128,7 +128,8 @@ impl Track {
         }
         self.stream.push(&mut pool.arena, token);
         let at = self.stream.len() as u32;
-        if at - self.marked_at >= MARK_BYTES {
+        // A mark keeps the histogram before it.
+        if at - self.marked_at >= MARK_BYTES + 2 * self.state.histogram_bytes() as u32 {
             let (segment, before) = (self.stream.newest_segment(), self.newest_mark);
             let mark = Mark { state: self.state.clone(), at, count: self.count, segment, before, max: self.max };
             self.newest_mark = pool.marks.add(mark);

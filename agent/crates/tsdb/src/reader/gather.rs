@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use model::{SelectError, SeriesSamples, TimeRange, UnixMs, Value};
 
@@ -14,7 +13,6 @@ use super::lines::Lines;
 use super::{Hit, Selection, Source, View};
 use crate::codec::Item;
 use crate::head::track::Seek;
-use crate::histogram;
 use crate::index::{LINES_READ_MAX, Which};
 
 /// The most lines that a selection keeps at hand.
@@ -40,12 +38,11 @@ impl Gathered {
         (self.has_starts, self.unsorted) = (false, false);
     }
 
-    fn push(&mut self, at: i64, item: Item<'_>, start: Option<i64>) {
+    fn push(&mut self, at: i64, item: Item, start: Option<i64>) {
         let value = match item {
             Item::Float(value) => value,
-            Item::Histogram(coded) => {
-                let Some(found) = histogram::take(coded) else { return };
-                self.histograms.push((self.at.len(), Value::Histogram(Arc::new(found))));
+            Item::Histogram(found) => {
+                self.histograms.push((self.at.len(), Value::Histogram(found)));
                 0.0
             }
         };
