@@ -174,7 +174,8 @@ impl Step {
 
 impl Core {
     /// Returns a core over this store.
-    pub fn new(store: Store, setup: Setup, now: Now) -> Core {
+    pub fn new(mut store: Store, setup: Setup, now: Now) -> Core {
+        store.note_sent(newest_sent(&store));
         let mut manager = setup.manager();
         if let Some(saved) = store.cell(RULES_CELL)
             && let Err(error) = manager.restore(&saved, now)
@@ -481,6 +482,10 @@ impl Core {
 
     /// Keeps a small state; what does not fit is said, and the one before stays.
     fn keep(&mut self, cell: &str, bytes: &[u8]) {
+        // What an upstream is about to send keeps its dates, whatever becomes of the clock.
+        if let Some(acks) = forward::Acks::restore(bytes) {
+            self.store.note_sent(acks.newest());
+        }
         if let Err(error) = self.store.put_cell(cell, bytes) {
             log::error!("keeping {cell}: {error}");
         }
@@ -513,6 +518,12 @@ impl Core {
 
 #[cfg(test)]
 mod tests;
+
+/// Returns the newest row that any upstream was handed before this start.
+fn newest_sent(store: &Store) -> model::RowId {
+    let cells = store.cell_names("").into_iter().filter_map(|name| store.cell(&name));
+    cells.filter_map(|cell| forward::Acks::restore(&cell)).map(|acks| acks.newest()).max().unwrap_or_default()
+}
 
 /// Returns when the next collection, begun at the latest an interval from now, is taken for failed.
 fn overdue(now: Now, setup: &Setup) -> Mono {

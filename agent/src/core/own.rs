@@ -172,7 +172,7 @@ impl Own {
 }
 
 fn add_store(out: &mut Batch, stats: &Stats) {
-    let rows: [(&str, &str, MetricKind, u64); 15] = [
+    let rows: [(&str, &str, MetricKind, u64); 16] = [
         (
             "narthex_storage_on_medium",
             "Whether samples are kept on the medium, not only in memory.",
@@ -193,6 +193,12 @@ fn add_store(out: &mut Batch, stats: &Stats) {
             "Samples that gave way to newer ones.",
             Counter,
             stats.overwritten,
+        ),
+        (
+            "narthex_storage_sent_ahead_samples_total",
+            "Samples that were sent with a date later than it was, as the clock's step back showed.",
+            Counter,
+            stats.sent_ahead,
         ),
         ("narthex_storage_expired_samples_total", "Samples that were older than is kept.", Counter, stats.expired),
         (

@@ -103,6 +103,12 @@ impl Acks {
         }
     }
 
+    /// Returns the newest row that was ever acknowledged or is in the frame in doubt: rows up to here keep their dates.
+    pub fn newest(&self) -> RowId {
+        let in_doubt = self.doubt.map_or(RowId::default(), |doubt| doubt.span.until);
+        self.spans.last().map_or(in_doubt, |last| last.until.max(in_doubt))
+    }
+
     /// Returns the first gap: the rows after the first id are to be sent, up to the second where there is one.
     pub fn gap(&self) -> (RowId, Option<RowId>) {
         let start = self.acknowledged();

@@ -2,14 +2,14 @@
 //!
 //! The clock is untrusted: rows go to an epoch that is provisional. It is trusted for the first time: that epoch gets
 //! its date, and so do all of the same boot; undated ones of earlier boots are placed. It was stepped: a new epoch
-//! begins. Elapsed time never notices.
+//! begins; where it was set back, rows that were not sent get the date it should have had. Elapsed time never notices.
 //!
 //! A provisional epoch begins behind the last known time, not at it: two rows of one series never share a time because
 //! the board was started again.
 
-use model::{Now, UnixMs};
+use model::{Now, RowId, UnixMs};
 
-use crate::epochs::{Dated, Epoch, Epochs};
+use crate::epochs::{Dated, Epoch, Epochs, Heir};
 
 /// What is to be changed in the table, and which epoch is in force.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub(crate) fn settle(epochs: &Epochs, first: bool, boot: u64, known: i64, step_m
         let (dated, offset) =
             if now.wall_trusted { (Dated::Yes, now.wall.0 - mono) } else { (Dated::No, known + 1 - mono) };
         let mut set = if now.wall_trusted { placed(epochs, boot, offset) } else { Vec::new() };
-        set.push(Epoch { number, dated, boot, offset });
+        set.push(Epoch { number, dated, boot, offset, heir: None });
         return Change { set };
     };
     if !now.wall_trusted {
@@ -43,7 +43,16 @@ pub(crate) fn settle(epochs: &Epochs, first: bool, boot: u64, known: i64, step_m
     if offset.abs_diff(epoch.offset) <= step_ms_min {
         return Change::default();
     }
-    Change { set: vec![Epoch { number: epoch.number + 1, dated: Dated::Yes, boot, offset }] }
+    Change { set: vec![Epoch { number: epoch.number + 1, dated: Dated::Yes, boot, offset, heir: None }] }
+}
+
+/// Returns the epoch before the newest with another date for the rows behind `sent`, where the clock was set back
+/// between the two.
+pub(crate) fn redated(epochs: &Epochs, sent: RowId) -> Option<Epoch> {
+    let [.., ended, newest] = epochs.all() else { return None };
+    let was_set_back = (ended.boot, ended.dated) == (newest.boot, newest.dated) && newest.offset < ended.offset;
+    let is_open = was_set_back && ended.heir.is_none() && newest.dated == Dated::Yes;
+    is_open.then_some(Epoch { heir: Some(Heir { after: sent, offset: newest.offset }), ..*ended })
 }
 
 /// Returns the undated epochs, dated when they are of this boot and placed otherwise.

@@ -340,7 +340,7 @@ pub(crate) fn head_range(state: &State, head: &Head) -> Option<(i64, i64)> {
     let spans = head.spans.iter().filter(|span| span.tick_min <= span.tick_max);
     let spans = spans.filter_map(|span| {
         let epoch = state.small.epochs.get(span.epoch)?;
-        Some((epoch.wall(span.tick_min), epoch.wall(span.tick_max)))
+        Some(epoch.range(span.tick_min, span.tick_max))
     });
     let own = (head.private_min <= head.private_max).then_some((head.private_min, head.private_max));
     spans.chain(own).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))

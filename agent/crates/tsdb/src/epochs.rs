@@ -6,7 +6,11 @@
 //!
 //! Until the clock is trusted an epoch is provisional: max(last known time, build date) + elapsed. A later boot that
 //! is trusted settles earlier ones that never were: they keep their place between their neighbours, marked `Placed`.
-//! Not here yet: re-dating unsent rows after a step back (a step in either direction begins a new epoch).
+//!
+//! A clock that was set back was wrong before: the epoch that it ends gets an heir, another date for its rows behind
+//! those that were sent. Those keep theirs for ever.
+
+use model::RowId;
 
 use crate::wire::{Take, put_i64, put_u32, put_u64};
 
@@ -27,6 +31,15 @@ pub(crate) enum Dated {
     Placed,
 }
 
+/// What the rows of an epoch are dated by that were not sent when the clock was set back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Heir {
+    /// Rows behind this one.
+    pub after: RowId,
+    /// Wall time less elapsed time.
+    pub offset: i64,
+}
+
 /// One epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Epoch {
@@ -36,36 +49,67 @@ pub(crate) struct Epoch {
     pub boot: u64,
     /// Wall time less elapsed time.
     pub offset: i64,
+    pub heir: Option<Heir>,
 }
 
+/// Set in the byte that says how sure a date is, where an heir follows.
+const WITH_HEIR: u8 = 0x80;
+
 impl Epoch {
-    pub const BYTES: usize = 21;
+    /// The most that one takes.
+    pub const BYTES: usize = 41;
 
     pub fn put(&self, out: &mut Vec<u8>) {
         put_u32(out, self.number);
-        out.push(match self.dated {
+        let dated = match self.dated {
             Dated::No => 0,
             Dated::Yes => 1,
             Dated::Placed => 2,
-        });
+        };
+        out.push(dated | if self.heir.is_some() { WITH_HEIR } else { 0 });
         put_u64(out, self.boot);
         put_i64(out, self.offset);
+        if let Some(heir) = self.heir {
+            put_u32(out, heir.after.opening);
+            put_u64(out, heir.after.n);
+            put_i64(out, heir.offset);
+        }
     }
 
     pub fn take(take: &mut Take<'_>) -> Option<Epoch> {
         let number = take.u32()?;
-        let dated = match take.u8()? {
+        let form = take.u8()?;
+        let dated = match form & !WITH_HEIR {
             0 => Dated::No,
             1 => Dated::Yes,
             2 => Dated::Placed,
             _ => return None,
         };
-        let epoch = Epoch { number, dated, boot: take.u64()?, offset: take.i64()? };
-        (number < u32::MAX && epoch.offset.unsigned_abs() < OFFSET_MAX).then_some(epoch)
+        let mut epoch = Epoch { number, dated, boot: take.u64()?, offset: take.i64()?, heir: None };
+        if form & WITH_HEIR != 0 {
+            let after = RowId { opening: take.u32()?, n: take.u64()? };
+            epoch.heir = Some(Heir { after, offset: take.i64()? });
+        }
+        let offsets = [epoch.offset, epoch.heir.map_or(0, |heir| heir.offset)];
+        let sane = number < u32::MAX && offsets.iter().all(|offset| offset.unsigned_abs() < OFFSET_MAX);
+        sane.then_some(epoch)
     }
 
+    /// Returns the wall time of an instant, as it was when rows were read in it.
     pub fn wall(&self, tick: i64) -> i64 {
         self.offset.saturating_add(tick)
+    }
+
+    /// Returns the date of a row, which may have got another one since; of a batch its first row says it.
+    pub fn date(&self, tick: i64, first: RowId) -> i64 {
+        let heir = self.heir.filter(|heir| first > heir.after);
+        heir.map_or(self.offset, |heir| heir.offset).saturating_add(tick)
+    }
+
+    /// Returns the oldest and newest date that rows between two ticks may have.
+    pub fn range(&self, tick_min: i64, tick_max: i64) -> (i64, i64) {
+        let other = self.heir.map_or(self.offset, |heir| heir.offset);
+        (self.offset.min(other).saturating_add(tick_min), self.offset.max(other).saturating_add(tick_max))
     }
 }
 

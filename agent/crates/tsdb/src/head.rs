@@ -7,6 +7,7 @@
 //!
 //! The head knows nothing of pages, disks or clocks. `index.rs` describes it to readers as if it were a sealed block.
 
+mod ahead;
 pub(crate) mod shape;
 pub(crate) mod track;
 

@@ -92,9 +92,9 @@ impl Cursor {
                     let shape = used.binary_search(&line.shape).ok()?;
                     let rank = ranks[shape][at];
                     let row = line.base.checked_add(rank).filter(|_| rank != NONE)?;
-                    (self.at..to).contains(&row).then_some((row, line.tick))
+                    (self.at..to).contains(&row).then_some((row, *line))
                 });
-                let rows: Vec<(u32, i64)> = rows.collect();
+                let rows: Vec<(u32, Line)> = rows.collect();
                 self.read_column(source, view, *column, &rows, from, epochs, out)?;
             }
             let shapes = &view.index.sources[place as usize].shapes;
@@ -143,7 +143,7 @@ impl Cursor {
         source: &mut Source<'_>,
         view: &mut View,
         column: u32,
-        rows: &[(u32, i64)],
+        rows: &[(u32, Line)],
         from: u32,
         epochs: &Epochs,
         out: &mut [Option<TailRow>],
@@ -163,7 +163,7 @@ impl Cursor {
             None => 0,
         };
         let labels = source.shared.read().index.labels(described.series).cloned();
-        for (row, tick) in rows {
+        for (row, Line { base, tick, .. }) in rows {
             let Some(item) = reader.next(values, at) else { break };
             let own_time = match described.times {
                 Some(_) => match own_reader.next_int(own, own_at) {
@@ -175,12 +175,13 @@ impl Cursor {
             let Some(place) = row.checked_sub(from) else { continue };
             let (Some(labels), Some(slot)) = (&labels, out.get_mut(place as usize)) else { continue };
             let (Some((span, sealed)), Some(id)) = (view.index.span(*row), view.index.id(*row)) else { continue };
+            let first = view.index.id(*base).unwrap_or(id);
             let epoch = epochs.get(span.epoch).or(sealed.as_ref());
             let value = match item {
                 Item::Float(value) => Value::Float(value),
                 Item::Histogram(found) => Value::Histogram(found),
             };
-            let at = own_time.unwrap_or_else(|| epoch.map_or(*tick, |epoch| epoch.wall(*tick)));
+            let at = own_time.unwrap_or_else(|| epoch.map_or(*tick, |epoch| epoch.date(*tick, first)));
             let sample = Sample { at: UnixMs(at), start: reader.start().map(UnixMs), value };
             *slot = Some(TailRow { id, labels: labels.clone(), sample });
         }

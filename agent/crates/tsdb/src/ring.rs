@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 
 use model::RowId;
 
+use crate::epochs::Epoch;
 use crate::index::Meta;
 
 /// One sealed block.
@@ -83,6 +84,22 @@ impl Ring {
     pub fn get(&self, number: u64) -> Option<&Block> {
         let at = self.blocks.partition_point(|block| block.number < number);
         self.blocks.get(at).filter(|block| block.number == number)
+    }
+
+    /// Returns how many rows were sent with dates later than it is, by an epoch's heir, where the epoch ends: those of
+    /// blocks that are ahead wholly.
+    pub fn rows_ahead(&self, epoch: &Epoch) -> u64 {
+        let Some(heir) = epoch.heir else { return 0 };
+        let of_epoch = || self.blocks.iter().filter(|block| block.epochs == (epoch.number, epoch.number));
+        let end = of_epoch().map(|block| block.newest).max().unwrap_or(i64::MIN);
+        let now = end.saturating_add(heir.offset).saturating_sub(epoch.offset);
+        let until = heir.after.plus(1);
+        let sent = |block: &Block| match () {
+            () if block.end <= until => u64::from(block.rows),
+            () if block.first.opening == until.opening => until.n.saturating_sub(block.first.n),
+            () => 0,
+        };
+        of_epoch().filter(|block| block.oldest > now).map(sent).sum()
     }
 
     /// Notes that an epoch's date moved: the blocks that may have rows of it now reach as far as before and as after.

@@ -173,7 +173,8 @@ impl Store {
     /// Takes note of the clock: dates the present epoch or begins a new one.
     pub(crate) fn settle_clock(&mut self, now: Now) {
         let shared = Arc::clone(&self.shared);
-        let state = &mut *shared.write();
+        let mut guard = shared.write();
+        let state = &mut *guard;
         let known = state.small.last_wall.clamp(self.options.build_date.0.min(TIME_MAX), TIME_MAX);
         let Self { clock_first, options, .. } = self;
         let change =
@@ -192,6 +193,32 @@ impl Store {
         if self.options.mutation == Mutation::EpochBesideStream {
             return;
         }
+        self.keep(state, self.next_n);
+        drop(guard);
+        self.redate();
+    }
+
+    /// Is told the newest row that any upstream was ever handed: rows up to here keep their dates. Until it is told for
+    /// the first time after opening, no row's date is changed.
+    pub fn note_sent(&mut self, newest: RowId) {
+        self.handed_out = self.handed_out.max(Some(newest));
+        self.redate();
+    }
+
+    /// Gives the rows that were not sent another date, where the clock was set back.
+    fn redate(&mut self) {
+        let Some(sent) = self.handed_out else { return };
+        let shared = Arc::clone(&self.shared);
+        let state = &mut *shared.write();
+        let Some(epoch) = clock::redated(&state.small.epochs, sent) else { return };
+        let heads = [Some(&state.head), state.frozen.as_ref()].into_iter().flatten();
+        let ahead = heads.map(|head| head.rows_ahead(&epoch)).sum::<u64>();
+        state.stats.sent_ahead += ahead + state.ring.rows_ahead(&epoch);
+        state.set_epoch(epoch);
+        self.records.clear();
+        let mut payload = Vec::new();
+        epoch.put(&mut payload);
+        record::put(&mut self.records, Kind::Epoch, &payload);
         self.keep(state, self.next_n);
     }
 

@@ -121,7 +121,8 @@ pub(crate) fn time_range(spans: &[(Span, Option<Epoch>)], epochs: &Epochs) -> (i
     for (span, sealed) in spans {
         let Some(epoch) = epochs.get(span.epoch).or(sealed.as_ref()) else { continue };
         if span.tick_min <= span.tick_max {
-            range = (range.0.min(epoch.wall(span.tick_min)), range.1.max(epoch.wall(span.tick_max)));
+            let (oldest, newest) = epoch.range(span.tick_min, span.tick_max);
+            range = (range.0.min(oldest), range.1.max(newest));
         }
     }
     range

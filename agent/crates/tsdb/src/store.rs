@@ -137,6 +137,8 @@ pub struct Stats {
     pub syncs: u64,
     /// See `syncs`.
     pub faults: u64,
+    /// Rows that had been sent with a date later than that of a clock that was set back.
+    pub sent_ahead: u64,
     /// Rows that left the ring because newer ones needed the room.
     pub overwritten: u64,
     /// Rows that left the ring because they were older than is kept.
@@ -192,17 +194,17 @@ impl State {
 
     /// Changes an epoch, and with it where in time blocks are.
     pub fn set_epoch(&mut self, epoch: Epoch) {
-        if let Some(old) = self.small.epochs.get(epoch.number)
-            && old.offset != epoch.offset
-        {
-            self.ring.moved(epoch.number, epoch.offset.saturating_sub(old.offset));
+        if let Some(old) = self.small.epochs.get(epoch.number) {
+            for offset in [epoch.offset, epoch.heir.map_or(epoch.offset, |heir| heir.offset)] {
+                self.ring.moved(epoch.number, offset.saturating_sub(old.offset));
+            }
         }
         self.small.epochs.set(epoch);
         // The last known time is that of the newest row: a date that was wrong and was corrected is forgotten.
         let heads = [Some(&self.head), self.frozen.as_ref()].into_iter().flatten();
         let newest = heads.flat_map(|head| head.spans.iter().rev()).find(|span| span.tick_max > i64::MIN);
         if let Some(span) = newest.filter(|span| span.epoch == epoch.number) {
-            self.small.last_wall = epoch.wall(span.tick_max);
+            self.small.last_wall = epoch.date(span.tick_max, self.newest);
         }
     }
 
@@ -284,6 +286,8 @@ pub struct Store {
     pub(crate) opening: u32,
     pub(crate) next_n: u64,
     pub(crate) clock_first: bool,
+    /// Up to which row something was sent; `None` until somebody says so.
+    pub(crate) handed_out: Option<RowId>,
     pub(crate) head_begun: Mono,
     pub(crate) group: Option<Group>,
     pub(crate) next_sync: Mono,
@@ -354,6 +358,7 @@ impl Store {
             opening: 1,
             next_n: 0,
             clock_first: true,
+            handed_out: None,
             head_begun: now.mono,
             group: None,
             flush_ticket: None,

@@ -4,7 +4,7 @@
 mod board;
 
 use board::{Board, Memory, START, options, rows, select};
-use model::{Mono, Now, Outbox, RowId, Tail, UnixMs};
+use model::{Mono, Now, Outbox, Querier, RowId, Tail, TimeRange, UnixMs};
 use tsdb::Options;
 
 const HOUR: u64 = 3_600_000;
@@ -86,9 +86,8 @@ fn a_step_forward_begins_an_epoch_and_leaves_what_was() {
     assert_eq!(sendable(&board).0[3], HOUR as i64 + 4_000);
 }
 
-/// FIXME: rows that were not sent are to get the date that the corrected clock gives them; they keep the one they had.
 #[test]
-fn a_step_back_begins_an_epoch_and_rows_keep_their_dates() {
+fn a_step_back_begins_an_epoch_and_rows_keep_their_dates_until_it_is_known_what_was_sent() {
     let mut board = open(&Memory::default(), 1, trusted(0, HOUR as i64));
     append(&mut board, trusted(1_000, HOUR as i64 + 1_000), 1.0);
     append(&mut board, trusted(2_000, 2_000), 2.0);
@@ -97,6 +96,92 @@ fn a_step_back_begins_an_epoch_and_rows_keep_their_dates() {
     assert_eq!(found(&board), [2_000, HOUR as i64 + 1_000]);
     assert_eq!(board.store.wall_of(trusted(3_000, 3_000)), UnixMs(START + 3_000));
     assert_eq!(board.store.last_known_wall(), UnixMs(START + 2_000));
+    board.store.note_sent(RowId::default());
+    assert_eq!((sendable(&board), found(&board)), ((vec![1_000, 2_000], false), vec![1_000, 2_000]));
+}
+
+/// Rows that no upstream was handed get the date that the corrected clock gives them, wherever they are by then; those
+/// that were sent keep theirs, and are counted where that is later than now.
+#[test]
+fn a_step_back_dates_rows_again_that_were_not_sent_and_no_others() {
+    for sent in 0..=20u64 {
+        let (disk, ahead) = (Memory::default(), HOUR as i64);
+        let mut board = open(&disk, 1, trusted(0, ahead));
+        board.store.note_sent(RowId::default());
+        let mut last = RowId::default();
+        for i in 1..=20 {
+            board.now = trusted(i * 1_000, ahead + i as i64 * 1_000);
+            let rows = board.append(1, &[("a", i as f64)]).rows;
+            if i == sent {
+                last = rows.first;
+                board.store.note_sent(last);
+            }
+            if i == 8 {
+                // Half of them are sealed, and of those some were sent.
+                board.store.seal(board.now);
+                board.drain();
+            }
+            if i == 14 {
+                close(&mut board);
+                board = open(&disk, 1, trusted(i * 1_000, ahead + i as i64 * 1_000));
+                board.store.note_sent(last);
+            }
+        }
+        for i in 21..=24 {
+            append(&mut board, trusted(i * 1_000, i as i64 * 1_000), i as f64);
+        }
+        let date = |i: u64| i as i64 * 1_000 + if i <= sent { ahead } else { 0 };
+        let dates: Vec<i64> = (1..=24).map(date).collect();
+        let mut sorted = dates.clone();
+        sorted.sort_unstable();
+        let check = |board: &Board, when: &str| {
+            assert_eq!(sendable(board), (dates.clone(), false), "{sent} sent, {when}");
+            assert_eq!(found(board), sorted, "{sent} sent, {when}");
+            let reader = board.store.reader();
+            for range in [(0, 5_500), (3_000, 23_000), (ahead, ahead + 10_000), (12_500, 12_900)] {
+                let expected: Vec<i64> = sorted.iter().copied().filter(|at| (range.0..=range.1).contains(at)).collect();
+                let times = TimeRange { start: UnixMs(START + range.0), end: UnixMs(START + range.1) };
+                let mut within = Vec::new();
+                let read = reader.select(&[], times, &mut |_, samples| {
+                    within.extend(samples.at.iter().map(|at| at.0 - START));
+                    true
+                });
+                read.expect("a selection");
+                assert_eq!(within, expected, "{sent} sent, {when}, {range:?}");
+            }
+        };
+        check(&board, "open");
+        // What was sent keeps its date when more is sent; that it was later than now is known.
+        board.store.note_sent(rows(&board.store.reader(), 7)[22].0);
+        assert_eq!(board.store.stats().sent_ahead, sent, "{sent} sent");
+        check(&board, "more was sent");
+        close(&mut board);
+        check(&open(&disk, 1, trusted(25_000, 25_000)), "opened again");
+        board.store.seal(board.now);
+        board.drain();
+        check(&board, "sealed");
+        let mut again = open(&disk, 1, trusted(26_000, 26_000));
+        check(&again, "sealed and opened again");
+        // A second step back is another one's matter.
+        append(&mut again, trusted(27_000, 7_000), 0.0);
+        again.store.note_sent(rows(&again.store.reader(), 7)[23].0);
+        assert_eq!(sendable(&again).0[..24], dates, "{sent} sent");
+    }
+}
+
+/// A batch of which a part was sent is not torn: its rows were read at one time and keep it.
+#[test]
+fn a_batch_that_was_sent_in_part_keeps_its_date() {
+    let mut board = open(&Memory::default(), 1, trusted(0, HOUR as i64));
+    board.now = trusted(1_000, HOUR as i64 + 1_000);
+    let rows = board.append(1, &[("a", 1.0), ("b", 2.0), ("c", 3.0)]).rows;
+    board.now = trusted(2_000, HOUR as i64 + 2_000);
+    board.append(1, &[("a", 4.0), ("b", 5.0), ("c", 6.0)]);
+    board.store.note_sent(rows.first.plus(1));
+    append(&mut board, trusted(3_000, 3_000), 7.0);
+    let late = HOUR as i64 + 1_000;
+    assert_eq!(sendable(&board).0[..6], [late, late, late, 2_000, 2_000, 2_000]);
+    assert_eq!(board.store.stats().sent_ahead, 2);
 }
 
 #[test]

@@ -5,6 +5,8 @@
 //! looked for from the last mark before it. Shapes are read as runs of equal ones: one entry for a source whose series
 //! stay the same.
 
+use std::cmp::Ordering;
+
 use model::{SelectError, TimeRange, UnixMs};
 
 use super::{Source, View};
@@ -86,33 +88,84 @@ impl Source<'_> {
         let spans = view.index.sources[source as usize].spans.clone();
         for (at, (number, first)) in spans.iter().enumerate() {
             let end = spans.get(at + 1).map_or(rows, |(_, next)| *next);
-            let Some((span, sealed)) = view.index.spans.get(*number as usize) else { continue };
-            let offset = epochs.get(span.epoch).or(sealed.as_ref()).map_or(0, |epoch| epoch.wall(0));
-            let wall = |tick: i64| tick.saturating_add(offset);
-            let whole = TimeRange { start: UnixMs(wall(span.tick_min)), end: UnixMs(wall(span.tick_max)) };
+            let Some((span, sealed)) = view.index.spans.get(*number as usize).copied() else { continue };
+            let epoch = epochs.get(span.epoch).copied().or(sealed);
+            let (oldest, newest) =
+                epoch.map_or((span.tick_min, span.tick_max), |e| e.range(span.tick_min, span.tick_max));
+            let whole = TimeRange { start: UnixMs(oldest), end: UnixMs(newest) };
             if first >= &end || !range.overlaps(&whole) {
                 continue;
             }
-            let least = range.start.0.saturating_sub(offset);
-            let mut reader = self.seek(view, Which::Tick(source), Seek::NotBelow(least), &mut bytes)?;
-            let base = reader.at();
-            if reader.skip_ints(&bytes, base, first.saturating_sub(reader.count())).is_none() {
-                break;
+            let offset = epoch.map_or(0, |epoch| epoch.offset);
+            let mut dated = vec![(*first, end, offset)];
+            if let Some(heir) = epoch.and_then(|epoch| epoch.heir) {
+                // From where on batches have the other date: those whose first row was not sent.
+                let row = match heir.after.opening.cmp(&span.id.opening) {
+                    Ordering::Less => 0,
+                    Ordering::Equal => (heir.after.n + 1).saturating_sub(span.id.n),
+                    Ordering::Greater => u64::from(u32::MAX),
+                };
+                let least = i64::from(span.first).saturating_add(i64::try_from(row).unwrap_or(i64::MAX));
+                let cut = self.first_line(view, source, least, (*first, end), &mut bytes)?;
+                dated = vec![(*first, cut, offset), (cut, end, heir.offset)];
             }
-            let mut next = reader.next_not_below(&bytes, base, least, end);
-            let mut run = Run { first: reader.count().saturating_sub(1), walls: Vec::new() };
-            while let Some(tick) = next.filter(|tick| range.contains(UnixMs(wall(*tick)))) {
-                run.walls.push(wall(tick));
-                next = if reader.count() < end { reader.next_int(&bytes, base) } else { None };
-            }
-            if !run.walls.is_empty() {
-                lines.runs.push(run);
+            for (first, end, offset) in dated.into_iter().filter(|(first, end, _)| first < end) {
+                if !self.run(view, source, (first, end, offset), range, &mut bytes, &mut lines)? {
+                    break;
+                }
             }
         }
         if !lines.runs.is_empty() {
             self.shapes_of(view, source, &mut lines, &mut bytes)?;
         }
         Ok(lines)
+    }
+
+    /// Adds the lines within the range of those from `first` to `end`; answers whether there are so many.
+    fn run(
+        &mut self,
+        view: &mut View,
+        source: u32,
+        (first, end, offset): (u32, u32, i64),
+        range: TimeRange,
+        bytes: &mut Vec<u8>,
+        lines: &mut Lines,
+    ) -> Result<bool, SelectError> {
+        let wall = |tick: i64| tick.saturating_add(offset);
+        let least = range.start.0.saturating_sub(offset);
+        let mut reader = self.seek(view, Which::Tick(source), Seek::NotBelow(least), bytes)?;
+        let base = reader.at();
+        if reader.skip_ints(bytes, base, first.saturating_sub(reader.count())).is_none() {
+            return Ok(false);
+        }
+        let mut next = reader.next_not_below(bytes, base, least, end);
+        let mut run = Run { first: reader.count().saturating_sub(1), walls: Vec::new() };
+        while let Some(tick) = next.filter(|tick| range.contains(UnixMs(wall(*tick)))) {
+            run.walls.push(wall(tick));
+            next = if reader.count() < end { reader.next_int(bytes, base) } else { None };
+        }
+        if !run.walls.is_empty() {
+            lines.runs.push(run);
+        }
+        Ok(true)
+    }
+
+    /// Returns the first line between two whose first row is not before this one.
+    fn first_line(
+        &mut self,
+        view: &mut View,
+        source: u32,
+        least: i64,
+        (first, end): (u32, u32),
+        bytes: &mut Vec<u8>,
+    ) -> Result<u32, SelectError> {
+        let mut reader = self.seek(view, Which::Base(source), Seek::Value(first), bytes)?;
+        let base = reader.at();
+        if reader.skip_ints(bytes, base, first.saturating_sub(reader.count())).is_none() {
+            return Ok(end);
+        }
+        let found = reader.next_not_below(bytes, base, least, end);
+        Ok(found.map_or(end, |_| reader.count().saturating_sub(1)))
     }
 
     /// Reads the shapes of all lines up to the last one within the range.
