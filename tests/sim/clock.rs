@@ -50,7 +50,8 @@ fn fires_once(plan: Plan, trust_after_ms: u64, step_ms: i64) -> Result<(), Strin
     let (low, high) = (5 * MINUTE, 5 * MINUTE + 3 * 15 * SECOND + 10 * SECOND);
     expect((low..=high).contains(&after), &format!("told {} s after it got hot", after / SECOND))?;
     expect(world.receiver.times("resolved").is_empty(), "it was resolved")?;
-    alert_is_dated(&world, hot_at)?;
+    // A clock that is set back was wrong, and nothing was sent: all of today gets the date it should have had.
+    alert_is_dated(&world, hot_at, TODAY + step_ms.min(0))?;
     world.temperature = 20.0;
     world.run(5 * MINUTE);
     expect(world.receiver.times("resolved").len() == 1, "it was not resolved once")?;
@@ -59,15 +60,13 @@ fn fires_once(plan: Plan, trust_after_ms: u64, step_ms: i64) -> Result<(), Strin
 }
 
 /// What is stored of the alert has its dates, pending before firing, and it has been active since it got hot.
-fn alert_is_dated(world: &World, hot_at: u64) -> Result<(), String> {
+fn alert_is_dated(world: &World, hot_at: u64, today: i64) -> Result<(), String> {
     let pending = world.series("ALERTS", &[("alertstate", "pending")]);
     let firing = world.series("ALERTS", &[("alertstate", "firing")]);
     expect(!pending.is_empty() && !firing.is_empty(), "ALERTS is missing")?;
     let within = |at: i64, from: i64| (from..=from + MINUTE as i64).contains(&at);
-    expect(within(pending[0].0, TODAY + hot_at as i64), "pending rows are not dated")?;
-    // A step back puts later rows before earlier ones: those before the step are in order.
-    let first = firing.iter().find(|(at, _)| *at >= pending[0].0);
-    expect(first.is_some_and(|(at, _)| pending[pending.len() - 1].0 < *at), "pending after firing")?;
+    expect(within(pending[0].0, today + hot_at as i64), "pending rows are not dated")?;
+    expect(pending[pending.len() - 1].0 < firing[0].0, "pending after firing")?;
     let [alert] = world.core.alerts() else { return Err("not one alert".to_owned()) };
     // Times that are values keep the date that was believed then.
     expect(within(alert.active_at.0, BUILD + hot_at as i64), &format!("active since {}", alert.active_at))?;
@@ -109,6 +108,37 @@ fn the_present_state_is_told_when_the_receiver_is_back() {
     world.receiver.is_up = true;
     world.run(2 * MINUTE);
     assert_eq!((world.receiver.times("firing").len(), world.receiver.times("resolved").len()), (1, 0));
+}
+
+/// A clock that is an hour ahead is set back during an outage: what the upstream was handed keeps its dates, here as
+/// there, and what waited gets the date it should have had.
+#[test]
+fn what_was_sent_keeps_its_date_and_what_waited_gets_the_right_one() {
+    for seed in 1..=5 {
+        let mut world = World::new(Plan { seed, has_upstream: true, ..Plan::default() });
+        world.step_clock(TODAY + HOUR as i64);
+        world.run(10 * MINUTE);
+        world.net.is_up = false;
+        world.run(10 * MINUTE);
+        world.set_clock();
+        world.run(10 * MINUTE);
+        world.net.is_up = true;
+        world.run(10 * MINUTE);
+        let (mut ahead, mut right) = (0, 0);
+        for (at, seq) in world.stored() {
+            let times = world.net.seqs.get(&seq).cloned().unwrap_or_default();
+            assert!(times.is_empty() || times == [at], "seed {seed}: stored at {at}, received at {times:?}");
+            let is_ahead = at - TODAY >= HOUR as i64;
+            let delay = world.time as i64 - (at - TODAY) + if is_ahead { HOUR as i64 } else { 0 };
+            assert!((0..=40 * MINUTE as i64).contains(&delay), "seed {seed}: {at}");
+            (ahead, right) = if is_ahead { (ahead + 1, right) } else { (ahead, right + 1) };
+            // What came ten minutes before the step was sent, but for the frame that the outage held.
+            assert!(is_ahead || delay <= 31 * MINUTE as i64, "seed {seed}: {at} has another date than was sent");
+        }
+        assert!(ahead > 20 && right > 100, "seed {seed}: {ahead} ahead, {right} right");
+        let known = world.core.store.stats().sent_ahead;
+        assert!(known > ahead, "seed {seed}: {known} rows known to have been sent ahead of time");
+    }
 }
 
 #[test]

@@ -49,6 +49,8 @@ pub(crate) struct Recover<'a> {
     /// The newest sealed block, and the small state at its end.
     commit: Commit,
     committed: Small,
+    /// The first block as it lies in the ring, where no checkpoint says whether it counts.
+    sealed_first: Option<Commit>,
     /// The first block that counts.
     floor: u64,
     target: Option<Target>,
@@ -95,6 +97,7 @@ impl<'a> Recover<'a> {
             options,
             commit: Commit { layout: site.layout, ..Commit::default() },
             committed: Small::default(),
+            sealed_first: None,
             floor,
             target: Target::of(&site.geometry, options.file_bytes),
             slot: 0,
@@ -126,6 +129,11 @@ impl<'a> Recover<'a> {
         loop {
             self.begin(block);
             let missing = self.chain(block, &pages);
+            if self.prefers_sealed() {
+                block = self.adopt(&pages);
+                self.last_seq = None;
+                continue;
+            }
             let before = self.state.head.rows;
             for frame in frames.iter().filter(|frame| frame.block == block) {
                 let (length, crc) = self.fed();

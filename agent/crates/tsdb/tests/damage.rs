@@ -108,3 +108,51 @@ fn a_truncated_file_is_served_as_far_as_it_goes() {
         }
     }
 }
+
+/// While there is one block there is one checkpoint. When that rots the journal may still have the block's stream, or
+/// its beginning only, because journalling was given up or its pages were written over: whatever has more rows counts.
+#[test]
+fn the_first_block_is_whole_when_its_only_checkpoint_rots() {
+    let lives = [(300, 300, 0), (300, 300, 40), (1_500, 0, 0), (1_500, 0, 40), (1_500, 130, 0), (1_500, 130, 40)];
+    for (batches, syncs, more) in lives {
+        let options = Options { file_bytes: 1 << 20, tail_bytes: 0, ..options() };
+        let (mut board, mut seed) = (Board::new(options.clone()), 5u64);
+        let mut append = |board: &mut Board| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(99);
+            board.append(
+                1,
+                &[("a", f64::from_bits(seed)), ("b", f64::from_bits(!seed)), ("c", f64::from_bits(seed ^ 7))],
+            );
+            board.now = at(board.now.mono.0 + 1_000);
+        };
+        for i in 0..batches {
+            append(&mut board);
+            if i < syncs && i % 60 == 0 {
+                board.store.flush(board.now);
+                board.drain();
+            }
+        }
+        board.store.put_cell("cell", &[7]).expect("small");
+        board.pass(7_200_000);
+        while board.store.stats().blocks == 0 {
+            board.pass(1);
+        }
+        for _ in 0..more {
+            append(&mut board);
+        }
+        board.store.flush(board.now);
+        board.drain();
+        assert_eq!(board.store.stats().blocks, 1);
+        let all = rows(&board.store.reader(), 500);
+        let mut bytes = board.disk.0.lock().expect("not poisoned").clone();
+        let slot =
+            (0..bytes.len()).step_by(4096).find(|at| bytes[at + 4..].starts_with(b"NXck")).expect("a checkpoint");
+        bytes[slot + 100] ^= 1;
+        let disk = Memory(Arc::new(std::sync::Mutex::new(bytes)));
+        for opening in 0..2 {
+            let (again, recovery) = Board::open(disk.clone(), Vec::new(), options.clone(), board.now);
+            assert_eq!(rows(&again.store.reader(), 500), all, "{batches} {syncs} {more}, {opening}: {recovery:?}");
+            assert!(opening > 0 || recovery.damaged_pages > 0, "{recovery:?}");
+        }
+    }
+}

@@ -38,9 +38,11 @@ impl Recover<'_> {
             None if blanks == 2 => return,
             None => {
                 let found = self.search();
-                // The first checkpoint ever was cut short: all that it says is still in the journal.
+                // The first checkpoint ever was cut short: all that it says is still in the journal. Or it was damaged
+                // later: then the journal may have less than the block.
                 let is_first = |page: &FoundPage| (page.head.block, page.head.offset) == (1, 0);
                 if blanks == 1 && found.block <= 1 && self.pages.iter().any(is_first) {
+                    self.sealed_first = (found.block == 1).then_some(found);
                     return;
                 }
                 self.commit = found;
@@ -49,6 +51,30 @@ impl Recover<'_> {
         self.state.index.keep_below(self.commit.next_series);
         self.walk_back();
         self.committed = self.state.small.clone();
+    }
+
+    /// Takes the first block from the ring, where it has more rows than its stream brought back. What else the stream
+    /// said stays. Answers whether it did.
+    pub(super) fn prefers_sealed(&mut self) -> bool {
+        let Some(found) = self.sealed_first.take() else { return false };
+        let mut pages = Pages::new(self.read, self.site.file, self.site.geometry);
+        let mut has = |index| {
+            let head = pages.head(found.start + index);
+            head.is_some_and(|head| (head.block, head.index, head.pages) == (found.block, index, found.pages))
+        };
+        // Never certain and not whole: the power went while it was written.
+        if !(0..found.pages).all(&mut has) {
+            return false;
+        }
+        let rows = Groups::load(&mut pages, found.block, found.start).map_or(0, |(meta, _)| meta.rows);
+        if rows <= self.state.head.rows {
+            return false;
+        }
+        let next_series = self.state.index.next();
+        self.commit = Commit { next_series, ..found };
+        self.walk_back();
+        self.committed = self.state.small.clone();
+        true
     }
 
     fn read_checkpoint(&mut self, slot: u32) -> (Option<(Commit, Small)>, bool) {
