@@ -148,6 +148,13 @@ fn a_step_back_dates_rows_again_that_were_not_sent_and_no_others() {
                 });
                 read.expect("a selection");
                 assert_eq!(within, expected, "{sent} sent, {when}, {range:?}");
+                let mut newest = None;
+                let read = reader.select_newest(&[], times, &mut |_, samples| {
+                    newest = samples.at.last().map(|at| at.0 - START);
+                    true
+                });
+                read.expect("a selection");
+                assert_eq!(newest, expected.last().copied(), "{sent} sent, {when}, the newest of {range:?}");
             }
         };
         check(&board, "open");

@@ -85,16 +85,19 @@ fn at_hand(state: &State, chosen: &mut Chosen, range: TimeRange) -> Vec<Newest> 
 
 /// Returns, for each span of the open block, what its ticks are less than wall time, and how far the others reach.
 fn walls(state: &State, head: &Head) -> Vec<Option<(i64, i64)>> {
+    // Where an epoch has an heir, it depends on the row which date is its own.
     let ends = head.spans.iter().map(|span| {
         let epoch = state.small.epochs.get(span.epoch)?;
-        Some((epoch.wall(0), if span.tick_min <= span.tick_max { epoch.wall(span.tick_max) } else { i64::MIN }))
+        let has_rows = span.tick_min <= span.tick_max;
+        let end = if has_rows { epoch.range(span.tick_min, span.tick_max).1 } else { i64::MIN };
+        Some((epoch.heir.is_none().then(|| epoch.wall(0)), end))
     });
-    let ends: Vec<Option<(i64, i64)>> = ends.collect();
+    let ends: Vec<Option<(Option<i64>, i64)>> = ends.collect();
     let others = |at: usize| {
         let others = ends.iter().enumerate().filter(|(other, _)| *other != at);
         others.map(|(_, end)| end.map_or(i64::MAX, |end| end.1)).max().unwrap_or(i64::MIN)
     };
-    ends.iter().enumerate().map(|(at, end)| end.map(|(offset, _)| (offset, others(at)))).collect()
+    ends.iter().enumerate().map(|(at, end)| end.and_then(|(offset, _)| Some((offset?, others(at))))).collect()
 }
 
 /// Returns how far the blocks besides the open one reach that have something within the range.
