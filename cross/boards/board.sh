@@ -27,6 +27,8 @@ switches the power off at that instant${board_actions:-}.
   --append WORDS      more words for the kernel's command line
   --forward HOST:PORT a port of 127.0.0.1 here that leads to one of the board (run-virt only)
   --dtb FILE          another device tree
+  --steady            the board's time goes by instructions, a nanosecond each, and not by this machine's clock:
+                      what else runs here changes nothing, and idle time passes at once
 END
     exit 2
 }
@@ -34,18 +36,19 @@ END
 board_main() {
     local sd='' limit=120 gpiod='' append='' forward=() dtb=''
     while [[ ${1-} == --* ]]; do
-        (($# >= 2)) || [[ $1 == --gpiod ]] || board_usage
+        (($# >= 2)) || [[ $1 == --gpiod || $1 == --steady ]] || board_usage
         case $1 in
             --sd) sd=$2 ;;
             --timeout) limit=$2 ;;
             --gpiod) gpiod=yes ;;
+            --steady) board_qemu+=(-icount 'shift=0,sleep=off') ;;
             --module) board_modules+=("$2") ;;
             --append) append=$2 ;;
             --forward) forward+=("$2") ;;
             --dtb) dtb=$2 ;;
             *) board_usage ;;
         esac
-        [[ $1 == --gpiod ]] || shift
+        [[ $1 == --gpiod || $1 == --steady ]] || shift
         shift
     done
     (($# >= 1)) && [[ -r $1 ]] || board_usage
