@@ -26,16 +26,23 @@ mod columns;
 mod fields;
 mod filter;
 mod folder;
+mod humane;
 mod links;
+mod named;
 mod number;
 mod objects;
 mod peer;
 mod procedures;
 mod sheet;
+mod shelf;
 mod single;
 
 #[cfg(feature = "arp")]
 mod arp;
+#[cfg(feature = "bcache")]
+mod bcache;
+#[cfg(feature = "bcachefs")]
+mod bcachefs;
 #[cfg(feature = "bonding")]
 mod bonding;
 #[cfg(feature = "btrfs")]
@@ -64,12 +71,16 @@ mod edac;
 mod entropy;
 #[cfg(feature = "ethtool")]
 mod ethtool;
+#[cfg(feature = "fibrechannel")]
+mod fibrechannel;
 #[cfg(feature = "filefd")]
 mod filefd;
 #[cfg(feature = "filesystem")]
 mod filesystem;
 #[cfg(feature = "hwmon")]
 mod hwmon;
+#[cfg(feature = "infiniband")]
+mod infiniband;
 #[cfg(feature = "interrupts")]
 mod interrupts;
 #[cfg(feature = "ipvs")]
@@ -134,6 +145,8 @@ mod swap;
 mod sysctl;
 #[cfg(feature = "systemd")]
 mod systemd;
+#[cfg(feature = "tapestats")]
+mod tapestats;
 #[cfg(feature = "tcpstat")]
 mod tcpstat;
 #[cfg(feature = "textfile")]
@@ -156,6 +169,8 @@ mod watchdog;
 mod wifi;
 #[cfg(feature = "xfs")]
 mod xfs;
+#[cfg(feature = "zfs")]
+mod zfs;
 #[cfg(feature = "zoneinfo")]
 mod zoneinfo;
 
@@ -173,6 +188,10 @@ pub use waiting::Waiting;
 pub const COLLECTORS: &[CollectorInfo] = &[
     #[cfg(feature = "arp")]
     arp::INFO,
+    #[cfg(feature = "bcache")]
+    bcache::INFO,
+    #[cfg(feature = "bcachefs")]
+    bcachefs::INFO,
     #[cfg(feature = "bonding")]
     bonding::INFO,
     #[cfg(feature = "btrfs")]
@@ -201,12 +220,16 @@ pub const COLLECTORS: &[CollectorInfo] = &[
     entropy::INFO,
     #[cfg(feature = "ethtool")]
     ethtool::INFO,
+    #[cfg(feature = "fibrechannel")]
+    fibrechannel::INFO,
     #[cfg(feature = "filefd")]
     filefd::INFO,
     #[cfg(feature = "filesystem")]
     filesystem::INFO,
     #[cfg(feature = "hwmon")]
     hwmon::INFO,
+    #[cfg(feature = "infiniband")]
+    infiniband::INFO,
     #[cfg(feature = "interrupts")]
     interrupts::INFO,
     #[cfg(feature = "ipvs")]
@@ -271,6 +294,8 @@ pub const COLLECTORS: &[CollectorInfo] = &[
     sysctl::INFO,
     #[cfg(feature = "systemd")]
     systemd::INFO,
+    #[cfg(feature = "tapestats")]
+    tapestats::INFO,
     #[cfg(feature = "tcpstat")]
     tcpstat::INFO,
     #[cfg(feature = "thermal_zone")]
@@ -291,6 +316,8 @@ pub const COLLECTORS: &[CollectorInfo] = &[
     wifi::INFO,
     #[cfg(feature = "xfs")]
     xfs::INFO,
+    #[cfg(feature = "zfs")]
+    zfs::INFO,
     #[cfg(feature = "zoneinfo")]
     zoneinfo::INFO,
     #[cfg(feature = "textfile")]

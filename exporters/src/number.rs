@@ -42,6 +42,12 @@ pub fn integer(text: &str) -> Option<i64> {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
+    let value = i128::from(any_base(digits)?);
+    i64::try_from(if is_negative { -value } else { value }).ok()
+}
+
+/// Reads an unsigned integer in the forms that Go's `ParseUint` takes with base 0: `5`, `0x1f`, `017`.
+pub fn any_base(digits: &str) -> Option<u64> {
     let (radix, digits) = match digits.as_bytes() {
         [b'0', b'x' | b'X', ..] => (16, &digits[2..]),
         [b'0', b'b' | b'B', ..] => (2, &digits[2..]),
@@ -52,8 +58,7 @@ pub fn integer(text: &str) -> Option<i64> {
     if !digits.starts_with(|c: char| c.is_ascii_hexdigit()) {
         return None;
     }
-    let value = i128::from(u64::from_str_radix(digits, radix).ok()?);
-    i64::try_from(if is_negative { -value } else { value }).ok()
+    u64::from_str_radix(digits, radix).ok()
 }
 
 /// Appends a text as the peer makes a metric's name of it: each run of other characters than letters, digits and

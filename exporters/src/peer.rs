@@ -7,17 +7,17 @@
 use crate::settings::FlagUse;
 
 const NAMES: &str = "\
-collector.bcache collector.bcache.priorityStats collector.bcachefs collector.drbd \
-collector.fibrechannel collector.filesystem.mount-timeout= collector.filesystem.stat-workers= \
-collector.infiniband collector.lnstat collector.logind collector.netclass_rtnl.with-stats \
+collector.drbd \
+collector.filesystem.mount-timeout= collector.filesystem.stat-workers= \
+collector.lnstat collector.logind collector.netclass_rtnl.with-stats \
 collector.ntp collector.ntp.ip-ttl= collector.ntp.local-offset-tolerance= collector.ntp.max-distance= \
 collector.ntp.protocol-version= collector.ntp.server= collector.ntp.server-is-local collector.ntp.server-port= \
 collector.pcidevice collector.pcidevice.idsfile= collector.pcidevice.names collector.perf \
 collector.perf.cache-profilers= collector.perf.cpus= collector.perf.disable-cache-profilers \
 collector.perf.disable-hardware-profilers collector.perf.disable-software-profilers \
 collector.perf.hardware-profilers= collector.perf.software-profilers= collector.perf.tracepoint= collector.runit \
-collector.runit.servicedir= collector.supervisord collector.supervisord.url= collector.tapestats \
-collector.tapestats.ignored-devices= collector.xfrm collector.zfs log.format= log.level= runtime.gomaxprocs= \
+collector.runit.servicedir= collector.supervisord collector.supervisord.url= \
+collector.xfrm log.format= log.level= runtime.gomaxprocs= \
 web.config.file= web.disable-exporter-metrics web.listen-address= web.max-requests= web.systemd-socket \
 web.telemetry-path=";
 

@@ -7,7 +7,7 @@
 use model::{Batch, MetricKind};
 
 /// The most labels a head here has.
-const LABELS_MAX: usize = 8;
+const LABELS_MAX: usize = 11;
 
 /// One family: what stands above its rows, and the names of their labels.
 #[derive(Debug)]

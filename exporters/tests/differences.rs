@@ -351,3 +351,91 @@ fn every_difference_has_its_test() {
         assert!(last == "test" || last.starts_with("test: "), "no test: {row}");
     }
 }
+
+#[test]
+fn storage_and_networks_of_larger_machines_keep_their_good_files() {
+    let set = "sys/fs/bcache/a-b";
+    let path = |file: &str| [set, "/", file].concat();
+    let files = [
+        (path("congested"), "5\n"),
+        (path("tree_depth"), ""),
+        (path("root_usage_percent"), "-7\n"),
+        (path("bdev0/dirty_data"), "1.5k\n"),
+        (path("bdev1/dirty_data"), "7\n"),
+        (path("bdev0/writeback_rate_debug"), "rate: 5x/sec\nchange: -1.5k/sec\n"),
+    ];
+    let files = files.each_ref().map(|(path, text)| (path.as_str(), *text));
+    let row = |name: &str, device: &str, value: &str| format!("node_bcache_{name}{{{device}uuid=\"a-b\"}} {value}");
+    let told = |family: &str, rows: &[(&str, &str)]| {
+        let rows: Vec<String> = rows.iter().map(|(device, value)| row(family, device, value)).collect();
+        let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+        check("bcache", &files, &format!("node_bcache_{family}{{"), &rows, false);
+    };
+    let (first, second) = ("backing_device=\"bdev0\",", "backing_device=\"bdev1\",");
+    told("congested", &[("", "5")]);
+    told("tree_depth", &[]);
+    told("root_usage_percent", &[]);
+    told("average_key_size_sectors", &[("", "0")]);
+    told("dirty_data_bytes", &[(first, "1524"), (second, "7")]);
+    told("cache_readaheads_total", &[]);
+    told("dirty_target_bytes", &[(first, "0")]);
+    told("writeback_rate", &[]);
+    told("writeback_change", &[(first, "-1524")]);
+
+    let files = [
+        ("sys/fs/bcachefs/a/counters/fsync", "since mount: 1\nsince filesystem creation: 7\n"),
+        ("sys/fs/bcachefs/a/counters/copygc", "since filesystem creation: x\n"),
+        ("sys/fs/bcachefs/a/errors", "lru_entry_bad 2 1\nsubvol_missing x 1\n"),
+        ("sys/fs/bcachefs/README", ""),
+    ];
+    let rows = [
+        "node_bcachefs_btree_cache_size_bytes{uuid=\"a\"} 0",
+        "node_bcachefs_errors_total{error_type=\"lru_entry_bad\",uuid=\"a\"} 2",
+        "node_bcachefs_fsync_total{uuid=\"a\"} 7",
+        "node_bcachefs_info{uuid=\"a\"} 1",
+    ];
+    check("bcachefs", &files, "node_bcachefs_", &rows, false);
+
+    let files = [
+        ("sys/class/fc_host/host0/speed", "8 Gbit\n"),
+        ("sys/class/fc_host/host1/statistics/rx_words", "x\n"),
+        ("sys/class/fc_host/host1/statistics/tx_words", "0x10\n"),
+    ];
+    let rows = ["node_fibrechannel_tx_words_total{fc_host=\"host1\"} 16"];
+    check("fibrechannel", &files, "node_fibrechannel_tx", &rows, false);
+    check("fibrechannel", &files, "node_fibrechannel_rx", &[], false);
+
+    let files = [
+        ("sys/class/infiniband/a/hca_type", "x\n"),
+        ("sys/class/infiniband/a/ports/1/rate", "10\n"),
+        ("sys/class/infiniband/a/ports/1/state", "4: ACTIVE\n"),
+        ("sys/class/infiniband/a/ports/x/state", "4: ACTIVE\n"),
+    ];
+    let rows = [
+        "node_infiniband_info{board_id=\"\",device=\"a\",firmware_version=\"\",hca_type=\"x\"} 1",
+        "node_infiniband_state_id{device=\"a\",port=\"1\"} 4",
+    ];
+    check("infiniband", &files, "node_infiniband_", &rows, false);
+
+    let files = [
+        ("sys/class/scsi_tape/st0/stats/in_flight", "x\n"),
+        ("sys/class/scsi_tape/st1/stats/in_flight", "2\n"),
+        ("sys/class/scsi_tape/st2/power", "x\n"),
+        ("sys/class/scsi_tape/nst1/stats/in_flight", "2\n"),
+    ];
+    check("tapestats", &files, "node_tape_io_now", &["node_tape_io_now{device=\"st1\"} 2"], false);
+
+    let files = [
+        ("proc/spl/kstat/zfs/fm", ""),
+        ("proc/spl/kstat/zfs/zil", "1 2\nname type data\na 4 x\nb 4 7\n"),
+        ("proc/spl/kstat/zfs/a/io", "nread b c d e f g h i j k l\n1 2\n"),
+        ("proc/spl/kstat/zfs/a/objset-1", "name type data\ndataset_name 7 a\nreads 4 3\nwrites 4 x\n"),
+    ];
+    let rows = [
+        "node_zfs_zil_b 7",
+        "node_zfs_zpool_b{zpool=\"a\"} 2",
+        "node_zfs_zpool_dataset_reads{dataset=\"a\",zpool=\"a\"} 3",
+        "node_zfs_zpool_nread{zpool=\"a\"} 1",
+    ];
+    check("zfs", &files, "node_zfs_", &rows, false);
+}

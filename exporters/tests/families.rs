@@ -290,6 +290,7 @@ fn settings(folder: &Path, is_on: impl Fn(&str) -> bool) -> Settings {
         "collector.stat.softirq",
         "collector.netdev.address-info",
         "collector.netdev.label-ifalias",
+        "collector.bcache.priorityStats",
     ] {
         settings.set(flag, None).expect("a switch");
     }

@@ -17,7 +17,12 @@ pub fn board() -> PathBuf {
 
 /// Returns the flags it is read with.
 pub fn flags(tree: &Path) -> Vec<String> {
-    let fixed = ["collector.cpu.info", "collector.stat.softirq", "collector.netdev.label-ifalias"];
+    let fixed = [
+        "collector.cpu.info",
+        "collector.stat.softirq",
+        "collector.netdev.label-ifalias",
+        "collector.bcache.priorityStats",
+    ];
     let root = format!("path.rootfs={}", tree.display());
     let asked = ["include=kernel.threads-max", "include=fs.file-nr:total,current,max", "include-info=kernel.actions"]
         .map(|flag| format!("collector.sysctl.{flag}"));
