@@ -45,13 +45,13 @@ impl Collector for Processes {
     fn collect(&mut self, host: &Host, out: &mut Batch) -> Result<(), CollectError> {
         let mut troubles = Troubles::default();
         self.pids.list(&host.procfs, &[])?;
-        let (mut pids, mut threads) = (0, 0);
+        let (mut pids, mut threads) = (0, 0_u64);
         let (mut processes_in, mut threads_in) = ([0; 128], [0; 128]);
         for pid in self.pids.iter().filter(|name| unsigned(name).is_some()) {
             let stat = read_stat(&mut self.file, &mut self.text, host, &[pid, "/stat"]);
             let Some(Some((state, count))) = troubles.note(stat) else { continue };
             pids += 1;
-            threads += count;
+            threads = threads.saturating_add(count);
             processes_in[state] += 1;
             if troubles.note(self.tasks.list_if_there(&host.procfs, &[pid, "/task"])) != Some(true) {
                 continue;

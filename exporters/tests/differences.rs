@@ -192,6 +192,20 @@ fn empty_labels_make_no_series_of_their_own() {
     check("textfile", &files, "m{", &["m{x=\"1\"} 1", "m{x=\"\",y=\"2\"} 3"], true);
 }
 
+/// As the peer's registry has it (tried with 1.11.1): the first file counts. Found by fuzzing: what we told did not parse.
+#[test]
+fn a_histogram_and_its_rows_are_not_told_twice() {
+    let histogram = "# TYPE h histogram\nh_bucket{le=\"+Inf\"} 2\nh_sum 1\nh_count 2\n";
+    let twins = "h_count 7\nh_sum 8\nh_bucket{le=\"3\"} 9\nh_other 1\n";
+    let files = [("textfile/a.prom", histogram), ("textfile/b.prom", twins)];
+    check("textfile", &files, "h_", &["h_bucket{le=\"+Inf\"} 2", "h_sum 1", "h_count 2", "h_other 1"], true);
+    let files = [("textfile/a.prom", twins), ("textfile/b.prom", histogram)];
+    check("textfile", &files, "h_", &["h_bucket{le=\"3\"} 9", "h_count 7", "h_other 1", "h_sum 8"], true);
+    let summary = "# TYPE h summary\nh_sum 1\nh_count 2\n";
+    let files = [("textfile/a.prom", summary), ("textfile/b.prom", twins)];
+    check("textfile", &files, "h_", &["h_sum 1", "h_count 2", "h_bucket{le=\"3\"} 9", "h_other 1"], true);
+}
+
 #[test]
 fn one_bad_file_or_line_hides_no_other() {
     let watchdog = [("sys/class/watchdog/watchdog0/timeout", "x\n"), ("sys/class/watchdog/watchdog1/timeout", "60\n")];
@@ -266,6 +280,11 @@ fn neighbours_are_those_that_netlink_lists() {
 
 #[test]
 fn every_kind_of_line_or_file_that_is_odd_hides_no_other() {
+    // The kernel says no such number; a damaged file did, and the sum overflowed.
+    let stat = |threads: &str| format!("1 (a) S 0 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 {threads} 0 4\n");
+    let (many, some) = (stat("18446744073709551615"), stat("2"));
+    let row = "node_processes_threads 1.8446744073709552e+19";
+    check("processes", &[("proc/1/stat", &many), ("proc/2/stat", &some)], "node_processes_threads ", &[row], true);
     let edac = [
         ("sys/devices/system/edac/mc/mc0/ce_count", "x\n"),
         ("sys/devices/system/edac/mc/mc0/ue_count", "5\n"),

@@ -22,7 +22,7 @@ const INPUTS: u32 = 1_000;
 
 /// The most memory the process may have taken, in kilobytes: five times what readers of such inputs need, other tests
 /// beside this one included. A reader that believes a length that it is told takes more.
-const PEAK_KB_MAX: u64 = 64 << 10;
+pub const PEAK_KB_MAX: u64 = 64 << 10;
 
 /// What readers compare, multiply or allocate by.
 const NUMBERS: [&str; 16] = [
@@ -183,13 +183,15 @@ fn flags() -> Vec<Vec<u8>> {
     all.enumerate().map(|(index, flag)| [&[index as u8], flag.default.as_bytes()].concat()).collect()
 }
 
-fn peak_kb() -> u64 {
+/// Returns the most memory that this process has taken, in kilobytes.
+pub fn peak_kb() -> u64 {
     let status = fs::read_to_string("/proc/self/status").expect("a status");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
     line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
-fn from_env(name: &str) -> Option<u64> {
+/// Returns a number from the environment.
+pub fn from_env(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
 }
 
@@ -201,7 +203,7 @@ fn no_input_breaks_a_family_of_readers() {
     for family in &FAMILIES {
         let (corpus, head) = corpus(family);
         if let Some(folder) = &written {
-            let folder = Path::new(folder).join(family.name);
+            let folder = Path::new(folder).join(format!("collect_{}", family.name));
             fs::create_dir_all(&folder).expect("a folder can be made");
             for (index, input) in corpus.iter().enumerate() {
                 fs::write(folder.join(format!("{index:04}")), input).expect("a file can be written");

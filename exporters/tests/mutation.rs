@@ -7,6 +7,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::fuzz::{PEAK_KB_MAX, from_env, peak_kb};
 use crate::own::{board, flags, mounts};
 use crate::support::{Folder, copy, lane_over, printed, shared};
 
@@ -89,8 +90,8 @@ fn damaged_files_are_survived() {
     assert_eq!(text.lines().count(), whole);
 }
 
-/// How many damages the larger trees get, spread over their files.
-const SHARED_ROUNDS: usize = 400;
+/// How many damages the larger trees get, spread over their files, unless `NARTHEX_FUZZ_ROUNDS` says so.
+const SHARED_ROUNDS: u64 = 400;
 
 /// Upstream's tree and the Raspberry Pi 4's have what our own board lacks.
 #[test]
@@ -106,8 +107,8 @@ fn damaged_shared_trees_are_survived() {
         let flags = flags(fixtures);
         let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
         let mut lane = lane_over(fixtures, &flags, mounts(fixtures));
-        let mut seed = Seed(0x2545_f491_4f6c_dd1d);
-        for round in 0..SHARED_ROUNDS {
+        let mut seed = Seed(from_env("NARTHEX_FUZZ_SEED").unwrap_or(0x2545_f491_4f6c_dd1d));
+        for round in 0..from_env("NARTHEX_FUZZ_ROUNDS").unwrap_or(SHARED_ROUNDS) {
             let state = seed.0;
             let path = &found[seed.below(found.len())];
             let good = fs::read(path).expect("a readable file");
@@ -124,4 +125,5 @@ fn damaged_shared_trees_are_survived() {
             fs::write(path, &good).expect("a writable file");
         }
     }
+    assert!(peak_kb() < PEAK_KB_MAX, "{} kB", peak_kb());
 }

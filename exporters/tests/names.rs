@@ -14,25 +14,21 @@ use crate::own::{board, flags, mounts};
 use crate::support::{Folder, copy, lane_over, printed, shared};
 
 /// Names that are asked for and not told over these trees, by file, with the reason.
-const UNTOLD_IN_QUERIES: [(&str, &str); 2] = [
-    ("node_kernel_hung_tasks", "node-exporter-full: node_exporter tells node_kernel_hung_tasks_total, and so do we"),
-    ("node_systemd_service_restart_total", "node-mixin-rules: asks the system bus, which no tree has; see systemd"),
-];
+const UNTOLD_IN_QUERIES: [(&str, &str); 1] =
+    [("node_kernel_hung_tasks", "node-exporter-full: node_exporter tells node_kernel_hung_tasks_total, and so do we")];
 
 /// Names in `real-pi4-node_exporter-1.7.0.prom` that node_exporter 1.11.1 does not know any more.
 const FORGOTTEN: [&str; 2] = ["node_memory_KReclaimable_bytes", "node_memory_SecPageTables_bytes"];
 
-/// Collectors of the third tier in `real-pi4-node_exporter-1.7.0.prom` whose families are missing as long as they are.
-const THIRD_TIER: [(&str, &str); 2] = [("ipvs", "node_ipvs_"), ("nfs", "node_nfs_")];
-
-/// What kernels say that the trees do not have, and the flag that one panel needs with the peer as well.
+/// What kernels say that the trees do not have, and the flags that one panel and one rule need with the peer as well.
 const RARE: [(&str, &str); 4] = [
     ("proc/meminfo", "DirectMap1G: 1 kB\nShmemHugePages: 0 kB\nShmemPmdMapped: 0 kB\n"),
     ("proc/net/snmp", "Tcp: MaxConn\nTcp: -1\n"),
     ("sys/class/hwmon/hwmon0/temp1_alarm", "0\n"),
     ("sys/class/hwmon/hwmon0/temp1_crit_hyst", "90000\n"),
 ];
-const RARE_FLAG: &str = "collector.netstat.fields=.*";
+const RARE_FLAGS: [&str; 3] =
+    ["collector.netstat.fields=.*", "collector.systemd", "collector.systemd.enable-restarts-metrics"];
 
 /// Returns the names of all rows, those of a histogram or summary too.
 fn names(text: &str) -> BTreeSet<String> {
@@ -57,7 +53,7 @@ fn what_dashboards_and_a_real_board_know_is_told() {
         fs::create_dir_all(path.parent().expect("a folder")).expect("a folder can be made");
         fs::write(path, text).expect("a file can be written");
     }
-    told.extend(names(&printed(&mut lane_over(&rare.0, &[RARE_FLAG], mounts(&rare.0)))));
+    told.extend(names(&printed(&mut lane_over(&rare.0, &RARE_FLAGS, mounts(&rare.0)))));
     let used = fs::read_to_string(shared.join("../real-queries/metrics-used.tsv")).expect("a list of names");
     let used = used.lines().skip(1).filter_map(|line| line.split('\t').next());
     let real = fs::read_to_string(shared.join("edge/real-pi4-node_exporter-1.7.0.prom")).expect("a dump");
@@ -65,9 +61,7 @@ fn what_dashboards_and_a_real_board_know_is_told() {
     let real: BTreeSet<String> = names(&real).iter().filter(|name| !is_peers_own(name)).cloned().collect();
     let untold: Vec<&str> = used.clone().filter(|name| !told.contains(*name)).collect();
     assert_eq!(untold, UNTOLD_IN_QUERIES.map(|(name, _)| name));
-    let is_missing = |collector: &str| COLLECTORS.iter().all(|info| info.name != collector);
-    let is_third = |name: &str| THIRD_TIER.iter().any(|(own, start)| is_missing(own) && name.starts_with(start));
-    let untold: Vec<&String> = real.iter().filter(|name| !told.contains(*name) && !is_third(name)).collect();
+    let untold: Vec<&String> = real.iter().filter(|name| !told.contains(*name)).collect();
     assert_eq!(untold, FORGOTTEN);
     assert!(used.count() > 200 && real.len() > 200);
 }

@@ -11,7 +11,7 @@ use crate::{assert_caught, assert_tidy};
 const ARROWS: &[(&str, &[&str])] = &[
     ("tests", &["*"]),
     ("benches", &["tsdb", "exposition", "model"]),
-    ("fuzz", &["tsdb", "exposition", "promql", "model"]),
+    ("fuzz", &["tsdb", "exposition", "promql", "model", "exporters"]),
     (
         "narthex",
         &[

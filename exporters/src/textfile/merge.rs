@@ -14,6 +14,9 @@ use model::{Batch, MetricKind, Row};
 use super::{Failures, File, blame};
 use crate::error::CollectError;
 
+/// What the rows of a histogram or summary are called after its name; the last is a histogram's alone.
+const PARTS: [&str; 3] = ["_count", "_sum", "_bucket"];
+
 /// Kept memory.
 #[derive(Default)]
 pub(super) struct Merge {
@@ -145,6 +148,22 @@ impl Merge {
         });
     }
 
+    /// Returns whether a family would say the rows of a histogram or summary once more, or the other way round; as with
+    /// the peer's registry, the first file counts. Families come by their names, so the longer name comes later.
+    fn collides(&self, source: Source<'_>, first: u32, out: &Batch) -> bool {
+        let name = source.name(first);
+        let rows_of = |kind| if bound_label(kind) == "le" { &PARTS[..] } else { &PARTS[..2] };
+        if !bound_label(source.kind(first)).is_empty() {
+            let parts = rows_of(source.kind(first));
+            let is_part = |other: &str| other.strip_prefix(name).is_some_and(|rest| parts.contains(&rest));
+            return self.families.iter().any(|other| *other < first && is_part(source.name(*other)));
+        }
+        PARTS.iter().filter_map(|part| Some((name.strip_suffix(part)?, part))).any(|(base, part)| {
+            let is_whole = |kind| !bound_label(kind).is_empty() && rows_of(kind).contains(part);
+            out.families().iter().any(|other| is_whole(other.kind) && out.name(other) == base)
+        })
+    }
+
     /// Adds the rows of the chosen families, which share a name.
     fn tell_name(&mut self, source: Source<'_>, known: Option<usize>, failures: &mut Failures, out: &mut Batch) {
         let Some(first) = self.kept.first().copied() else { return };
@@ -155,6 +174,9 @@ impl Merge {
                 failures.note(source.blame(first, "the kind and help text of the collector's own metric"), false);
                 return;
             }
+        }
+        if self.collides(source, first, out) {
+            return failures.note(source.blame(first, "no name of a histogram's or summary's own rows"), false);
         }
         let bound = bound_label(kind);
         self.rows.clear();
