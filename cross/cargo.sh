@@ -17,10 +17,6 @@ cross_prepare() {
 }
 
 # Runs `cargo-zigbuild SUBCOMMAND FLAGS...` on the workspace.
-#
-# zig's musl counts seconds in 64 bits on 32-bit processors too, and keeps what counts in 32 for programs
-# made before: which of the two std calls is what the variable says. Without it the clock of an ARMv6
-# program, which hyper reads for each answer, is a panic from 2038 on.
 cross_cargo() {
     local command=$1
     shift
@@ -28,7 +24,6 @@ cross_cargo() {
         PATH="$cross_dir/venv/bin:$PATH" \
         RUSTC="$cross_dir/rustc" \
         RUSTC_BOOTSTRAP=1 \
-        RUST_LIBC_UNSTABLE_MUSL_V1_2_3=1 \
         ZIG_GLOBAL_CACHE_DIR="$cross_dir/cache/zig" \
         CARGO_ZIGBUILD_CACHE_DIR="$cross_dir/cache/cargo-zigbuild" \
         CARGO_ENCODED_RUSTFLAGS="$(rust_flags)" \
