@@ -26,7 +26,7 @@ pub const LOOK_MS: u64 = 1_000;
 /// mount.
 pub const PATIENCE_MS: u64 = 5_000;
 /// The most threads that wait for something that hangs.
-const GIVEN_UP_MAX: usize = 8;
+pub const GIVEN_UP_MAX: usize = 8;
 /// How many may wait for fresh metrics; more are turned away at once. They pile up only when a reader hangs.
 pub const READERS_MAX: usize = 64;
 
@@ -166,6 +166,12 @@ impl Collect {
         }
     }
 
+    /// Returns how many threads wait for something that hangs.
+    #[cfg(test)]
+    pub fn given_up(&self) -> usize {
+        self.door().given_up.len()
+    }
+
     fn door(&self) -> MutexGuard<'_, Door> {
         self.door.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -219,9 +225,11 @@ impl Door {
         let is_mount = self.waiting.count() > mounts;
         let given_up = GivenUp { number: self.number, collector: (!is_mount).then_some(collector) };
         self.given_up.push(given_up);
-        let lane = (self.lanes)(&self.waiting, &self.hanging());
+        let Some(lane) = (self.lanes)(&self.waiting, &self.hanging()) else {
+            self.given_up.pop();
+            return;
+        };
         self.number += 1;
-        let Some(lane) = lane else { return };
         let (present, started) = Present::new(lane, self.interval_ms, &self.around, (home.clone(), self.number));
         if let Err(error) = started {
             self.number -= 1;

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use exporters::{CollectError, Collector, Host};
 use model::UnixMs;
 
-use super::door::{LOOK_MS, PATIENCE_MS, READERS_MAX};
+use super::door::{GIVEN_UP_MAX, LOOK_MS, PATIENCE_MS, READERS_MAX};
 use super::*;
 
 /// The interval: so long that only what is asked for is collected.
@@ -21,13 +21,14 @@ impl Clock for Still {
 
 /// Comes back when it is told to: at once where somebody waits to tell it.
 struct Hangs {
+    name: &'static str,
     begins: SyncSender<()>,
     gate: Arc<Mutex<Receiver<()>>>,
 }
 
 impl Collector for Hangs {
     fn name(&self) -> &'static str {
-        "hangs"
+        self.name
     }
 
     fn collect(&mut self, _: &Host, _: &mut Batch) -> Result<(), CollectError> {
@@ -64,7 +65,7 @@ fn house() -> House {
     let ((tell, told), (begins, begun), (gate, opened)) = (sync_channel(64), sync_channel(64), sync_channel(64));
     let opened = Arc::new(Mutex::new(opened));
     let lanes: Lanes = Arc::new(move |_, hanging| {
-        let hangs = Hangs { begins: begins.clone(), gate: opened.clone() };
+        let hangs = Hangs { name: "hangs", begins: begins.clone(), gate: opened.clone() };
         let mut collectors: Vec<Box<dyn Collector>> = vec![Box::new(hangs), Box::new(Good)];
         collectors.retain(|collector| !hanging.contains(&collector.name()));
         Some(Lane::new(Host::default(), collectors).without(hanging.to_vec()))
@@ -132,4 +133,29 @@ fn a_collection_that_is_slow_but_goes_on_is_left_alone() {
     }
     house.begun.recv().expect("a collection");
     assert_eq!(house.collect.look(late.plus_ms(PATIENCE_MS)), late.plus_ms(2 * PATIENCE_MS), "it is another run");
+}
+
+#[test]
+fn no_more_threads_wait_than_are_allowed() {
+    const NAMES: [&str; 10] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
+    assert!(GIVEN_UP_MAX < NAMES.len());
+    let ((begins, begun), (gate, opened)) = (sync_channel(64), sync_channel::<()>(64));
+    let opened = Arc::new(Mutex::new(opened));
+    let lanes: Lanes = Arc::new(move |_, hanging| {
+        let hangs = Hangs { name: NAMES[hanging.len()], begins: begins.clone(), gate: opened.clone() };
+        Some(Lane::new(Host::default(), vec![Box::new(hangs)]).without(hanging.to_vec()))
+    });
+    let around = Around { gpio: None, clock: Arc::new(Still), tell: Arc::new(|_| ()) };
+    let collect = Collect::start(lanes, INTERVAL_MS, around).expect("a thread");
+    let late = Mono(1_000).plus_ms(LOOK_MS);
+    for waiting in 0..GIVEN_UP_MAX + 2 {
+        assert_eq!(collect.given_up(), waiting.min(GIVEN_UP_MAX));
+        if waiting <= GIVEN_UP_MAX {
+            begun.recv().expect("another thread collects");
+        }
+        collect.look(late);
+        collect.look(late.plus_ms(PATIENCE_MS));
+    }
+    assert_eq!(collect.given_up(), GIVEN_UP_MAX);
+    drop(gate);
 }
