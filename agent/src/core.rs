@@ -18,7 +18,7 @@ use targets::Delivery;
 use tsdb::{DiskOp, OpDone, Store};
 
 use crate::collect::Collection;
-use crate::scraping::Counted;
+use crate::scraping::{Counted, SOURCE_FIRST};
 use crate::web::MetricsReply;
 use own::Own;
 use pushes::Pushes;
@@ -41,6 +41,7 @@ fn source_name(source: SourceId) -> &'static str {
         NODE | REPORT => "node",
         PUSHED => "push",
         RECEIVED => "remote_write",
+        SourceId(SOURCE_FIRST..) => "scrape",
         SourceId(RULES_FIRST..) => "rules",
         _ => "other",
     }

@@ -17,7 +17,7 @@ use crate::os::clock::monotonic_ns;
 use crate::web::targets::{Dropped, Target, Targets};
 
 /// Sources of targets count from here: above every rule group.
-const SOURCE_FIRST: u32 = 1_000_000;
+pub const SOURCE_FIRST: u32 = 1_000_000;
 
 /// What is counted: of scrapes, and of lists of targets that could not be read.
 #[derive(Debug, Clone, Default)]

@@ -91,3 +91,12 @@ fn core_asks_to_be_woken_when_a_collection_is_overdue() {
     let next = core.next_deadline().expect("there is always a next collection");
     assert!(next > now(30_000).mono && next <= now(45_000).mono, "{next:?}");
 }
+
+/// What is refused for want of room is counted by who brought it.
+#[test]
+fn every_source_is_called_by_its_name() {
+    let last_target = SourceId(u32::MAX);
+    let names = [NODE, REPORT, PUSHED, RECEIVED, SourceId(RULES_FIRST), SourceId(SOURCE_FIRST), last_target];
+    let expected = ["node", "node", "push", "remote_write", "rules", "scrape", "scrape"];
+    assert_eq!(names.map(source_name), expected);
+}
