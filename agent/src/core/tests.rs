@@ -8,8 +8,9 @@ use std::sync::Arc;
 use model::{Batch, Labels, Matcher, MetricKind, Mono, Now, Querier, TimeRange, UnixMs};
 use tsdb::{Options, Store};
 
-use super::{Core, Effect, Event, Setup};
+use super::{Core, Effect, Event, NODE, PUSHED, RECEIVED, REPORT, RULES_FIRST, Setup, SourceId, source_name};
 use crate::collect::Collection;
+use crate::scraping::SOURCE_FIRST;
 
 const INTERVAL_MS: u64 = 15_000;
 const WALL_MS: i64 = 1_795_249_204_000;
