@@ -67,6 +67,11 @@ impl Net {
         self.is_woken = true;
     }
 
+    /// Returns whether a frame was sent of which nobody knows whether it came.
+    pub fn is_in_doubt(&self) -> bool {
+        self.doubt.is_some()
+    }
+
     pub fn wake(&mut self) {
         self.is_woken = true;
     }
