@@ -36,6 +36,7 @@ pub use pattern::{Pattern, PatternError};
 pub use row::{RowId, RowRange};
 pub use sample::{STALE_NAN_BITS, Sample, Value, is_stale_nan, stale_nan};
 pub use seams::{
-    Clock, Disk, Frame, FrameId, Outbox, Outcome, Querier, ReadAt, SelectError, SeriesSamples, Tail, TailRow, Uplink,
+    Clock, Disk, Frame, FrameId, Outbox, Outcome, Querier, ReadAt, SelectError, SeriesSamples, Steps, Tail, TailRow,
+    Uplink,
 };
 pub use time::{Mono, Now, TimeRange, UnixMs};

@@ -58,6 +58,29 @@ impl std::error::Error for SelectError {
     }
 }
 
+/// The times at which a query looks, ascending: the first, and further ones at equal distances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Steps {
+    /// The first time.
+    pub first: UnixMs,
+    /// From time to time, in milliseconds; at least 1.
+    pub step_ms: i64,
+    /// How many times there are; at least 1.
+    pub count: usize,
+}
+
+impl Steps {
+    /// Returns the one time.
+    pub fn once(at: UnixMs) -> Steps {
+        Steps { first: at, step_ms: 1, count: 1 }
+    }
+
+    /// Returns a time by its number; none is later than what can be told.
+    pub fn at(&self, step: usize) -> UnixMs {
+        UnixMs(self.first.0.saturating_add(self.step_ms.saturating_mul(step as i64)))
+    }
+}
+
 /// Is handed one series after the other; answering `false` stops the selection with [`SelectError::Stopped`].
 pub type Visitor<'a> = dyn FnMut(&Labels, SeriesSamples<'_>) -> bool + 'a;
 
@@ -79,6 +102,22 @@ pub trait Querier {
         &self,
         matchers: &[Matcher],
         range: TimeRange,
+        visit: &mut Visitor<'_>,
+    ) -> Result<(), SelectError> {
+        self.select(matchers, range, visit)
+    }
+
+    /// As [`Querier::select`], for who looks at some times only, and wants at each of them no more than the newest
+    /// sample within the range that is not later: others may be left out. A histogram comes with the one before it,
+    /// which tells whether it was reset.
+    ///
+    /// # Errors
+    /// [`SelectError`].
+    fn select_steps(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+        _steps: Steps,
         visit: &mut Visitor<'_>,
     ) -> Result<(), SelectError> {
         self.select(matchers, range, visit)

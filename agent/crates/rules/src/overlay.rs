@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
 use model::seams::Visitor;
-use model::{Labels, Matcher, Querier, SelectError, SeriesSamples, TimeRange, UnixMs, Value, stale_nan};
+use model::{Labels, Matcher, Querier, SelectError, SeriesSamples, Steps, TimeRange, UnixMs, Value, stale_nan};
 
 type Fixed = BuildHasherDefault<DefaultHasher>;
 
@@ -93,6 +93,16 @@ impl Querier for Overlay<'_> {
         visit: &mut Visitor<'_>,
     ) -> Result<(), SelectError> {
         self.lay_over(matchers, range, visit, &|visit| self.base.select_newest(matchers, range, visit))
+    }
+
+    fn select_steps(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+        steps: Steps,
+        visit: &mut Visitor<'_>,
+    ) -> Result<(), SelectError> {
+        self.lay_over(matchers, range, visit, &|visit| self.base.select_steps(matchers, range, steps, visit))
     }
 
     fn series(

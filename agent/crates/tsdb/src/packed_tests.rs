@@ -36,14 +36,53 @@ fn check(values: &[f64], starts: &[(u32, Option<i64>)], seed: &mut u64) -> usize
     }
     for cut in 0..bytes.len() {
         let Some(mut reader) = PackedReader::new(&bytes[..cut]) else { continue };
+        let mut count = 0;
         for value in values {
             match reader.next(&bytes[..cut]) {
                 Some(found) => assert_eq!(found.to_bits(), value.to_bits(), "cut at {cut}"),
                 None => break,
             }
+            count += 1;
+        }
+        if starts.is_empty() {
+            check_many(&bytes[..cut], &values[..count], values.len(), seed);
         }
     }
+    if starts.is_empty() {
+        check_many(&bytes, values, values.len(), seed);
+    }
     bytes.len()
+}
+
+/// Many values at once are what they are one by one, as far as there are any.
+fn check_many(bytes: &[u8], values: &[f64], claimed: usize, seed: &mut u64) {
+    let bits = |values: &[f64]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+    let (mut reader, mut found) = (PackedReader::new(bytes).expect("what was packed"), Vec::new());
+    assert!(reader.has_no_starts());
+    loop {
+        let (most, before) = (random(seed) as u32 % [3, 20, 200][random(seed) as usize % 3], found.len());
+        let is_all = reader.floats(bytes, most, &mut found);
+        assert_eq!((reader.count() as usize, is_all), (found.len(), found.len() - before == most as usize));
+        if !is_all {
+            break;
+        }
+        if random(seed).is_multiple_of(4) {
+            let skipped = (random(seed) as usize % 30).min(claimed - found.len());
+            let is_there = reader.skip(bytes, skipped as u32).is_some();
+            assert_eq!(is_there, found.len() + skipped <= values.len());
+            if !is_there {
+                break;
+            }
+            found.extend_from_slice(&values[found.len()..found.len() + skipped]);
+        }
+    }
+    assert_eq!(bits(&found), bits(&values[..found.len()]));
+    let step = 1 + random(seed) as usize % [2, 12, 300][random(seed) as usize % 3];
+    let places: Vec<u32> = (random(seed) as usize % step..claimed).step_by(step).map(|place| place as u32).collect();
+    let (mut reader, mut found) = (PackedReader::new(bytes).expect("what was packed"), Vec::new());
+    reader.floats_at(bytes, &places, &mut found);
+    let there: Vec<f64> = places.iter().filter_map(|place| values.get(*place as usize).copied()).collect();
+    assert_eq!(bits(&found), bits(&there), "every {step}");
 }
 
 #[test]
@@ -129,6 +168,9 @@ fn integers_come_back_and_are_found_by_value() {
             assert_eq!(reader.next_int(&bytes, 0), Some(*value));
         }
         assert_eq!(reader.next_int(&bytes, 0), None);
+        let (mut reader, mut many) = (ColumnReader::sealed(&bytes).expect("what was packed"), Vec::new());
+        while reader.ints(&bytes, 0, 1 + random(seed) as u32 % 90, &mut many) > 0 {}
+        assert_eq!(many, values);
         let (mut reader, mut found) = (ColumnReader::sealed(&bytes).expect("what was packed"), Vec::new());
         while found.len() < values.len()
             && let Some((value, count)) = reader.next_ints(&bytes, 0, (values.len() - found.len()) as u32)
@@ -229,6 +271,13 @@ fn any_bytes_are_read_without_harm() {
         (0..200).all(|_| reader.next_int(&bytes, 0).is_some());
         let mut reader = begun.clone();
         (0..50).all(|i| reader.skip(&bytes, 0, i * i * 1_000).is_some() && reader.next(&bytes, 0).is_some());
+        let mut reader = begun.clone();
+        reader.ints(&bytes, 0, 5_000, &mut Vec::new());
+        if let ColumnReader::Packed(packed) = begun.clone() {
+            let mut found = Vec::new();
+            packed.clone().floats(&bytes, 5_000, &mut found);
+            packed.clone().floats_at(&bytes, &[0, 1, 70, 200_000], &mut found);
+        }
         let mut reader = begun.clone();
         (0..50).all(|_| reader.next_ints(&bytes, 0, u32::MAX).is_some());
         let mut reader = begun;

@@ -9,12 +9,13 @@
 mod gather;
 mod lines;
 mod newest;
+mod plan;
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use model::{Labels, Matcher, Querier, SelectError, TimeRange, UnixMs};
+use model::{Labels, Matcher, Querier, SelectError, Steps, TimeRange, UnixMs};
 
 use crate::blob::{Fault, Pages};
 use crate::cells::FamilyInfo;
@@ -30,6 +31,7 @@ use crate::series::matching;
 use crate::store::{Shared, Stats};
 use crate::wire::Take;
 use gather::{Gathered, Kept, gather};
+use plan::Asked;
 
 /// How many metric names' metadata are copied at a time, so that no visitor runs under the lock.
 const METADATA_COPIED_MAX: usize = 64;
@@ -311,7 +313,7 @@ impl Reader {
     fn visit_chosen(
         &self,
         chosen: Chosen,
-        range: TimeRange,
+        asked: &Asked,
         visit: &mut model::seams::Visitor<'_>,
     ) -> Result<(), SelectError> {
         let source = &mut Source::new(&self.shared);
@@ -321,7 +323,7 @@ impl Reader {
         for group in hits.chunk_by(|a, b| a.series == b.series) {
             gathered.clear();
             for hit in group {
-                gather(source, &mut found, hit, range, &mut kept, &mut gathered)?;
+                gather(source, &mut found, hit, asked, &mut kept, &mut gathered)?;
             }
             gathered.sort();
             let labels = &found.series[group[0].series as usize].1;
@@ -340,7 +342,7 @@ impl Querier for Reader {
         range: TimeRange,
         visit: &mut model::seams::Visitor<'_>,
     ) -> Result<(), SelectError> {
-        self.visit_chosen(self.choose(matchers, range), range, visit)
+        self.visit_chosen(self.choose(matchers, range), &Asked { range, steps: None }, visit)
     }
 
     fn select_newest(
@@ -351,7 +353,17 @@ impl Querier for Reader {
     ) -> Result<(), SelectError> {
         let mut chosen = self.choose(matchers, range);
         self.visit_at_hand(&mut chosen, range, visit)?;
-        self.visit_chosen(chosen, range, visit)
+        self.visit_chosen(chosen, &Asked { range, steps: Some(Steps::once(range.end)) }, visit)
+    }
+
+    fn select_steps(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+        steps: Steps,
+        visit: &mut model::seams::Visitor<'_>,
+    ) -> Result<(), SelectError> {
+        self.visit_chosen(self.choose(matchers, range), &Asked { range, steps: Some(steps) }, visit)
     }
 
     fn series(

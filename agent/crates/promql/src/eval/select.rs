@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use model::{
-    Labels, Matcher, ResetHint, SelectError, SeriesSamples, TimeRange, UnixMs, Value, is_stale_nan, stale_nan,
+    Labels, Matcher, ResetHint, SelectError, SeriesSamples, Steps, TimeRange, UnixMs, Value, is_stale_nan, stale_nan,
 };
 
 use super::cursor::Cursor;
@@ -144,7 +144,11 @@ impl Reach {
 
     /// Returns what is to be read for an instant selector: of one that looks at one time only, one sample of a series.
     fn wanted(&self, grid: &Grid) -> Wanted {
-        if grid.steps == 1 || self.pinned.is_some() { Wanted::Newest } else { Wanted::All }
+        if grid.steps == 1 || self.pinned.is_some() {
+            return Wanted::Newest;
+        }
+        let first = UnixMs(self.to(grid, 0));
+        Wanted::Steps(Steps { first, step_ms: grid.step, count: grid.steps })
     }
 
     /// Returns the end of the range at a step.
@@ -160,6 +164,8 @@ pub(super) enum Wanted {
     All,
     /// No more than the newest one.
     Newest,
+    /// No more than the newest one at each of these times.
+    Steps(Steps),
 }
 
 /// Is handed the series of a range: labels, whether the name is to be dropped, the samples, and where the range lies.
@@ -246,6 +252,7 @@ impl Cx<'_> {
         let result = match wanted {
             Wanted::All => self.source.select(matchers, range, &mut visit),
             Wanted::Newest => self.source.select_newest(matchers, range, &mut visit),
+            Wanted::Steps(steps) => self.source.select_steps(matchers, range, steps, &mut visit),
         };
         match (failed, result) {
             (Some(error), _) => Err(error),

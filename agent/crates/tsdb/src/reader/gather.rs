@@ -1,22 +1,31 @@
 //! The samples of one series, gathered block by block: only what lies within the range is decoded, from the last
 //! place before it at which decoding may begin.
 //!
-//! A column that shares its source's lines is read along with them; one that has its own times is read by those. The
-//! lines of a source are found once a block and kept for the columns that follow, as many as `LINES_KEPT_MAX`.
+//! A column that shares its source's lines is read along with them; one that has its own times is read by those. Which
+//! values are wanted is found once for all columns that follow each other and have the same times (`plan.rs`), and
+//! kept, as many as `LINES_KEPT_MAX`. Of a packed column many values are read at once.
 
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use model::{SelectError, SeriesSamples, TimeRange, UnixMs, Value};
+use std::sync::Arc;
+
+use model::{SelectError, SeriesSamples, Steps, UnixMs, Value};
 
 use super::lines::Lines;
+use super::plan::{Asked, Plan};
 use super::{Hit, Selection, Source, View};
 use crate::codec::Item;
+use crate::column::ColumnReader;
+use crate::head::shape::Shape;
 use crate::head::track::Seek;
 use crate::index::{LINES_READ_MAX, Which};
+use crate::packed::PackedReader;
 
-/// The most lines that a selection keeps at hand.
+/// The most lines and times that a selection keeps at hand.
 const LINES_KEPT_MAX: usize = 1 << 16;
+/// How many times of a column are unpacked at once.
+const TIMES_AT_ONCE: usize = 256;
 
 /// Samples of one series, gathered block by block.
 #[derive(Default)]
@@ -39,6 +48,10 @@ impl Gathered {
     }
 
     fn push(&mut self, at: i64, item: Item, start: Option<i64>) {
+        if start.is_some() && !self.has_starts {
+            self.starts.resize(self.at.len(), None);
+            self.has_starts = true;
+        }
         let value = match item {
             Item::Float(value) => value,
             Item::Histogram(found) => {
@@ -47,10 +60,11 @@ impl Gathered {
             }
         };
         self.unsorted |= self.at.last().is_some_and(|last| last.0 >= at);
-        self.has_starts |= start.is_some();
         self.at.push(UnixMs(at));
         self.floats.push(value);
-        self.starts.push(start.map(UnixMs));
+        if self.has_starts {
+            self.starts.push(start.map(UnixMs));
+        }
     }
 
     /// Puts samples in the order of their times; of several with the same time the one appended last counts.
@@ -75,7 +89,7 @@ impl Gathered {
             }
             sorted.at.push(self.at[at]);
             sorted.floats.push(self.floats[at]);
-            sorted.starts.push(self.starts[at]);
+            sorted.starts.extend(self.starts.get(at));
         }
         *self = sorted;
     }
@@ -90,89 +104,193 @@ impl Gathered {
     }
 }
 
+/// The lines of a source, which of its shapes the column read last was in, and what was wanted of it.
+type KeptLines = (Rc<Lines>, Vec<bool>, Rc<Plan>);
+/// The times of the column read last as they are stored, of so many lines at most, and what was wanted of it.
+type KeptTimes = (Vec<u8>, u32, Rc<Plan>);
+
 /// What a selection keeps at hand from one column to the next.
 #[derive(Default)]
 pub(crate) struct Kept {
-    /// Lines by view and source.
-    lines: HashMap<(u32, u32), Rc<Lines>>,
+    /// By view and source.
+    lines: HashMap<(u32, u32), KeptLines>,
+    /// By view.
+    own: HashMap<u32, KeptTimes>,
     count: usize,
     values: Vec<u8>,
-    own: Vec<u8>,
+    times: Vec<u8>,
+    has: Vec<bool>,
 }
 
-/// Adds the samples of one column that lie within the range.
+impl Kept {
+    /// Makes room for so many more lines or times.
+    fn room(&mut self, count: usize) {
+        if self.count + count > LINES_KEPT_MAX {
+            (self.lines, self.own, self.count) = (HashMap::new(), HashMap::new(), 0);
+        }
+        self.count += count;
+    }
+}
+
+/// Adds the samples of one column that are wanted.
 pub(crate) fn gather(
     source: &mut Source<'_>,
     found: &mut Selection,
     hit: &Hit,
-    range: TimeRange,
+    asked: &Asked,
     kept: &mut Kept,
     out: &mut Gathered,
 ) -> Result<(), SelectError> {
     let view = &mut found.views[hit.view as usize];
     let column = view.index.column(hit.column);
-    if column.times.is_some() {
-        return gather_own(source, view, hit.column, range, kept, out);
-    }
-    let lines = match kept.lines.get(&(hit.view, column.source)) {
-        Some(lines) => Rc::clone(lines),
-        None => {
-            let lines = Rc::new(source.lines(view, column.source, range, &found.epochs)?);
-            if kept.count + lines.len() > LINES_KEPT_MAX {
-                (kept.lines, kept.count) = (HashMap::new(), 0);
-            }
-            kept.count += lines.len();
-            kept.lines.insert((hit.view, column.source), Rc::clone(&lines));
-            lines
+    let plan = if column.times.is_some() {
+        own_plan(source, view, hit, asked, kept)?
+    } else {
+        let key = (hit.view, column.source);
+        if !kept.lines.contains_key(&key) {
+            let lines = Rc::new(source.lines(view, column.source, asked.range, &found.epochs)?);
+            kept.room(lines.len());
+            kept.lines.insert(key, (lines, Vec::new(), Rc::default()));
         }
+        lines_plan(&view.index.sources[column.source as usize].shapes, hit.column, key, asked, kept)
     };
-    let shapes = &view.index.sources[column.source as usize].shapes;
-    let has: Vec<bool> = shapes.iter().map(|shape| shape.contains(hit.column)).collect();
-    let Some(first) = lines.runs.first() else { return Ok(()) };
-    let which = Which::Values(hit.column);
-    let mut reader = source.seek(view, which, Seek::Value(lines.values_before(first.first, &has)), &mut kept.values)?;
-    let (base, values) = (reader.at(), &kept.values);
-    for run in &lines.runs {
-        let before = lines.values_before(run.first, &has);
-        if reader.skip(values, base, before.saturating_sub(reader.count())).is_none() {
-            break;
-        }
-        lines.walls_of(run, &has, &mut |wall| match reader.next(values, base) {
-            Some(item) => {
-                out.push(wall, item, reader.start());
-                true
-            }
-            None => false,
-        });
-    }
+    let Some(first) = plan.first() else { return Ok(()) };
+    let mut reader = source.seek(view, Which::Values(hit.column), Seek::Value(first), &mut kept.values)?;
+    let base = reader.at();
+    read(&mut reader, &kept.values, base, &plan, out);
     Ok(())
 }
 
-/// Adds the samples of a column that has its own times.
-fn gather_own(
+/// Returns which values of a column that shares its source's lines are wanted.
+fn lines_plan(shapes: &[Arc<Shape>], column: u32, key: (u32, u32), asked: &Asked, kept: &mut Kept) -> Rc<Plan> {
+    kept.has.clear();
+    kept.has.extend(shapes.iter().map(|shape| shape.contains(column)));
+    let Some((lines, had, plan)) = kept.lines.get(&key) else { return Rc::default() };
+    if *had == kept.has {
+        return Rc::clone(plan);
+    }
+    let (lines, mut plan) = (Rc::clone(lines), Plan::default());
+    for run in &lines.runs {
+        let mut value = lines.values_before(run.first, &kept.has);
+        let mut pick = plan.pick(asked.steps);
+        lines.walls_of(run, &kept.has, &mut |wall| {
+            value += 1;
+            pick.offer(wall, value - 1)
+        });
+        pick.end();
+    }
+    let plan = Rc::new(plan);
+    kept.room(plan.at.len());
+    kept.lines.insert(key, (lines, kept.has.clone(), Rc::clone(&plan)));
+    plan
+}
+
+/// Returns which values of a column that has its own times are wanted. What is imported has the same times in one
+/// column after the other.
+fn own_plan(
     source: &mut Source<'_>,
     view: &mut View,
-    column: u32,
-    range: TimeRange,
+    hit: &Hit,
+    asked: &Asked,
     kept: &mut Kept,
-    out: &mut Gathered,
-) -> Result<(), SelectError> {
-    let mut times = source.seek(view, Which::Times(column), Seek::NotBelow(range.start.0), &mut kept.own)?;
-    let times_base = times.at();
-    let mut reader = source.seek(view, Which::Values(column), Seek::Value(times.count()), &mut kept.values)?;
-    let base = reader.at();
-    if reader.skip(&kept.values, base, times.count().saturating_sub(reader.count())).is_none() {
-        return Ok(());
-    }
+) -> Result<Rc<Plan>, SelectError> {
+    let seek = Seek::NotBelow(asked.range.start.0);
+    let mut reader = source.seek(view, Which::Times(hit.column), seek, &mut kept.times)?;
     // No column has more values than its source has lines, whatever its bytes claim.
-    let lines = view.index.sources[view.index.column(column).source as usize].rows.min(LINES_READ_MAX);
-    while times.count() < lines
-        && let Some(at) = times.next_int(&kept.own, times_base)
-        && let Some(item) = reader.next(&kept.values, base)
+    let lines = view.index.sources[view.index.column(hit.column).source as usize].rows.min(LINES_READ_MAX);
+    let is_sealed = view.sealed.is_some();
+    if is_sealed
+        && let Some((times, of, plan)) = kept.own.get(&hit.view)
+        && (times, of) == (&kept.times, &lines)
     {
-        if range.contains(UnixMs(at)) {
-            out.push(at, item, reader.start());
+        return Ok(Rc::clone(plan));
+    }
+    let base = reader.at();
+    let plan = match plan_of(&mut reader.clone(), &kept.times, base, lines, asked, asked.steps) {
+        Some(plan) => plan,
+        // Late samples: what is newest is not told by what comes before.
+        None => plan_of(&mut reader, &kept.times, base, lines, asked, None).unwrap_or_default(),
+    };
+    let plan = Rc::new(plan);
+    if is_sealed {
+        kept.room(plan.at.len());
+        kept.own.insert(hit.view, (kept.times.clone(), lines, Rc::clone(&plan)));
+    }
+    Ok(plan)
+}
+
+/// Returns which values are wanted, by the times of all; `None` when those do not ascend and steps are asked for.
+fn plan_of(
+    reader: &mut ColumnReader,
+    times: &[u8],
+    base: usize,
+    lines: u32,
+    asked: &Asked,
+    steps: Option<Steps>,
+) -> Option<Plan> {
+    let (mut plan, mut some, mut last) = (Plan::default(), Vec::with_capacity(TIMES_AT_ONCE), i64::MIN);
+    let (mut pick, mut is_wanted) = (plan.pick(steps), true);
+    loop {
+        let first = reader.count();
+        some.clear();
+        if reader.ints(times, base, (TIMES_AT_ONCE as u32).min(lines.saturating_sub(first)), &mut some) == 0 {
+            break;
+        }
+        for (at, place) in some.iter().zip(first..) {
+            if steps.is_some() && *at < last {
+                return None;
+            }
+            last = *at;
+            if is_wanted && asked.range.contains(UnixMs(*at)) {
+                is_wanted = pick.offer(*at, place);
+            }
         }
     }
-    Ok(())
+    pick.end();
+    Some(plan)
+}
+
+/// Adds the values that are wanted.
+fn read(reader: &mut ColumnReader, values: &[u8], base: usize, plan: &Plan, out: &mut Gathered) {
+    match reader {
+        ColumnReader::Packed(packed) if packed.has_no_starts() => read_packed(packed, values, plan, out),
+        _ => read_each(reader, values, base, plan, out),
+    }
+}
+
+fn read_packed(reader: &mut PackedReader, values: &[u8], plan: &Plan, out: &mut Gathered) {
+    let before = out.floats.len();
+    match plan.run() {
+        Some((first, count)) => {
+            if reader.skip(values, first).is_some() {
+                reader.floats(values, count, &mut out.floats);
+            }
+        }
+        None => reader.floats_at(values, &plan.places, &mut out.floats),
+    }
+    let found = &plan.at[..out.floats.len() - before];
+    if let (Some(last), Some(first)) = (out.at.last(), found.first()) {
+        out.unsorted |= last >= first;
+    }
+    out.unsorted |= plan.unsorted;
+    out.at.extend_from_slice(found);
+    if out.has_starts {
+        out.starts.resize(out.at.len(), None);
+    }
+}
+
+fn read_each(reader: &mut ColumnReader, values: &[u8], base: usize, plan: &Plan, out: &mut Gathered) {
+    for (at, place) in plan.places.iter().enumerate() {
+        let before = plan.before.get(at).copied().flatten();
+        let from = place - u32::from(before.is_some());
+        if from < reader.count() || reader.skip(values, base, from - reader.count()).is_none() {
+            return;
+        }
+        let before = before.and_then(|before| Some((before, reader.next(values, base)?, reader.start())));
+        let Some(item) = reader.next(values, base) else { return };
+        if let (Item::Histogram(_), Some((at, item @ Item::Histogram(_), start))) = (&item, before) {
+            out.push(at.0, item, start);
+        }
+        out.push(plan.at[at].0, item, reader.start());
+    }
 }

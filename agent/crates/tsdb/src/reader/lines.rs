@@ -14,6 +14,9 @@ use crate::epochs::Epochs;
 use crate::head::track::Seek;
 use crate::index::{LINES_READ_MAX, Which};
 
+/// How many ticks are unpacked at once.
+const TICKS_AT_ONCE: usize = 256;
+
 /// The lines of one source that lie within a range.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
@@ -138,11 +141,21 @@ impl Source<'_> {
         if reader.skip_ints(bytes, base, first.saturating_sub(reader.count())).is_none() {
             return Ok(false);
         }
-        let mut next = reader.next_not_below(bytes, base, least, end);
-        let mut run = Run { first: reader.count().saturating_sub(1), walls: Vec::new() };
-        while let Some(tick) = next.filter(|tick| range.contains(UnixMs(wall(*tick)))) {
-            run.walls.push(wall(tick));
-            next = if reader.count() < end { reader.next_int(bytes, base) } else { None };
+        let (mut run, mut ticks) = (Run { first: 0, walls: Vec::new() }, Vec::with_capacity(TICKS_AT_ONCE));
+        let mut is_within = true;
+        while is_within {
+            let at = reader.count();
+            ticks.clear();
+            if reader.ints(bytes, base, (TICKS_AT_ONCE as u32).min(end.saturating_sub(at)), &mut ticks) == 0 {
+                break;
+            }
+            let before = if run.walls.is_empty() { ticks.partition_point(|tick| *tick < least) } else { 0 };
+            let behind = before + ticks[before..].partition_point(|tick| wall(*tick) <= range.end.0);
+            if run.walls.is_empty() {
+                run.first = at + before as u32;
+            }
+            run.walls.extend(ticks[before..behind].iter().map(|tick| wall(*tick)));
+            is_within = behind == ticks.len();
         }
         if !run.walls.is_empty() {
             lines.runs.push(run);
