@@ -241,8 +241,9 @@ impl Core {
                 out.push(Effect::News);
                 out.push(Effect::Call(Box::new(move || reply(refused))));
             }
-            Event::Scraped(delivery) => {
-                self.store.append(delivery.at, &delivery.batch, delivery.source, &Labels::empty());
+            Event::Scraped(mut delivery) => {
+                let appended = self.store.append(delivery.at, &delivery.batch, delivery.source, &Labels::empty());
+                delivery.is_unknown = appended.is_unknown;
                 self.drain(out);
                 out.extend([Effect::Home(delivery), Effect::News]);
             }

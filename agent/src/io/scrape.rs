@@ -242,7 +242,7 @@ impl Worker {
             tokio::select! {
                 ask = asked.recv() => match ask {
                     Some(Ask::Change(reaches)) => self.change(reaches),
-                    Some(Ask::Home(delivery)) => self.pools.home(*delivery),
+                    Some(Ask::Home(delivery)) => self.take_home(*delivery),
                     Some(Ask::Show(reply)) => drop(reply.try_send(self.shown())),
                     None => return,
                 },
@@ -323,6 +323,13 @@ impl Worker {
             (self.tell)(News::Samples(Box::new(delivery)));
         }
         self.count();
+    }
+
+    /// Takes a batch back, and sends it again with its series named where the store wants that.
+    fn take_home(&mut self, delivery: Delivery) {
+        if let Some(named) = self.pools.home(delivery) {
+            (self.tell)(News::Samples(Box::new(named)));
+        }
     }
 
     fn say_ended(&mut self) {

@@ -96,6 +96,8 @@ pub struct Batch {
     rows: Vec<Row>,
     refused: u64,
     own_times_stay: bool,
+    layout: u64,
+    is_bare: bool,
 }
 
 impl Batch {
@@ -113,6 +115,35 @@ impl Batch {
         self.rows.clear();
         self.refused = 0;
         self.own_times_stay = false;
+        (self.layout, self.is_bare) = (0, false);
+    }
+
+    /// Gives the batch's layout a number, not 0: all batches of its source with this number have the same families and
+    /// the same series in the same order. Whoever knows a batch by its number need not compare.
+    pub fn set_layout(&mut self, number: u64) {
+        self.layout = number;
+    }
+
+    /// Returns the number of the layout; 0 when it has none.
+    pub fn layout(&self) -> u64 {
+        self.layout
+    }
+
+    /// Makes this an empty batch whose rows name no series: they are those of this layout, in its order. Whoever does
+    /// not know the layout any more has to ask for one that names them.
+    pub fn begin_bare(&mut self, layout: u64) {
+        self.clear();
+        (self.layout, self.is_bare) = (layout, true);
+    }
+
+    /// Returns whether the rows name no series.
+    pub fn is_bare(&self) -> bool {
+        self.is_bare
+    }
+
+    /// Adds a row that names no series.
+    pub fn add_bare(&mut self, value: Value, at: Option<UnixMs>, start: Option<UnixMs>) {
+        self.rows.push(Row { family: 0, labels: (0, 0), blanks: (0, 0), value, at, start });
     }
 
     /// Says whether a series whose rows had times of their own gets no staleness marker when it is missing: its times
@@ -420,6 +451,19 @@ mod tests {
         batch.set(1, Value::Float(3.0), None, None);
         assert_eq!(printed(&batch), ["a{l=\"1\"}"]);
         assert_eq!((batch.rows()[0].value.float(), batch.rows()[0].at), (Some(2.0), Some(UnixMs(5))));
+    }
+
+    #[test]
+    fn bare_rows_name_nothing_until_the_batch_is_cleared() {
+        let mut batch = Batch::new();
+        batch.family("a", "", MetricKind::Gauge);
+        batch.add(&[("l", "1")], 1.0);
+        batch.begin_bare(7);
+        batch.add_bare(Value::Float(2.0), Some(UnixMs(5)), None);
+        assert_eq!((batch.is_bare(), batch.layout(), batch.rows().len(), batch.families().len()), (true, 7, 1, 0));
+        assert_eq!((batch.packed(&batch.rows()[0]), batch.labels(&batch.rows()[0]).count()), (&[][..], 0));
+        batch.clear();
+        assert_eq!((batch.is_bare(), batch.layout(), batch.rows().len()), (false, 0, 0));
     }
 
     #[test]

@@ -2,9 +2,9 @@
 //!
 //! A target sends the same series in the same order, scrape after scrape. So what is remembered is a list: for each
 //! sample of the last good scrape, in its order, a hash of the series as it was sent and the row it became in the
-//! batch, if any. A scrape that fits the list changes values in the batch that is there, and allocates nothing.
-//! One that does not is read anew from its start: series that are known keep their labels, new ones are named (see
-//! `naming`), and a new list is made. A scrape that fails changes nothing of this.
+//! batch, if any; and what the rows are called (see `layout`). A scrape that fits the list is a batch of values that
+//! names nothing, and allocates nothing. One that does not is read anew from its start: series that are known keep
+//! their labels, new ones are named (see `naming`), and a new list is made. A scrape that fails changes nothing of this.
 //!
 //! The hash is 64 bits, seeded. A target whose series collide would mix up two series of its own, and no other's.
 
@@ -17,6 +17,7 @@ use model::{Batch, Labels, MetricKind, UnixMs, Value};
 
 use crate::hash::Hash;
 use crate::job::{Histograms, Job};
+use crate::layout::Layout;
 use crate::naming::{Named, name};
 
 /// What a sample of the last good scrape became.
@@ -65,8 +66,10 @@ pub(crate) struct Count {
 pub(crate) struct Desk {
     /// The parser's memory.
     pub memory: ScrapeMemory,
-    /// A batch nobody uses, to be filled.
-    pub spare: Batch,
+    /// Batches nobody uses, to be filled.
+    pub spare: Vec<Batch>,
+    /// Names what a target sent last, while it is read anew.
+    pub old: Batch,
     /// Starts every hash.
     pub seed: u64,
     /// Whether series say their kind and unit in their labels.
@@ -79,7 +82,24 @@ pub(crate) struct Desk {
     pub examples_left_out: u64,
 }
 
+/// How many batches are kept to be filled.
+const SPARE_MAX: usize = 2;
+
 impl Desk {
+    /// Returns an empty batch.
+    pub fn batch(&mut self) -> Batch {
+        let mut batch = self.spare.pop().unwrap_or_default();
+        batch.clear();
+        batch
+    }
+
+    /// Keeps a batch to be filled again.
+    pub fn keep(&mut self, batch: Batch) {
+        if self.spare.len() < SPARE_MAX {
+            self.spare.push(batch);
+        }
+    }
+
     fn forget_examples(&mut self) {
         self.examples.clear();
         self.examples_left_out = 0;
@@ -126,10 +146,10 @@ pub(crate) struct Intake {
     about: u64,
     /// How many rows of the batch are the target's own.
     rows: usize,
-    /// The last good scrape; `None` while it is away, and before there is one.
-    batch: Option<Batch>,
-    /// Which batch that is: one that comes home too late is not what the list above speaks of.
-    number: u32,
+    /// What the rows are called, the report's too; `None` before the first good scrape, and when the rules changed.
+    layout: Option<Layout>,
+    /// The number of this layout; of those before it nobody need hear any more.
+    number: u64,
 }
 
 impl Intake {
@@ -138,22 +158,31 @@ impl Intake {
         self.rows
     }
 
-    /// Returns the number of the batch that was read last.
-    pub fn number(&self) -> u32 {
-        self.number
+    /// Takes note of what the rows of a good batch are called, when its report stands behind them.
+    pub fn note_layout(&mut self, batch: &mut Batch) {
+        if !batch.is_bare() {
+            self.number += 1;
+            batch.set_layout(self.number);
+            self.layout = Some(Layout::of(batch));
+        }
     }
 
-    /// Takes the batch of this number back that went to the store.
-    pub fn home(&mut self, number: u32, batch: Batch) {
-        if number == self.number {
-            self.batch = Some(batch);
+    /// Returns a batch that names its series, of one that does not; `None` when they are not known any more.
+    pub fn named(&self, bare: &Batch, desk: &mut Desk) -> Option<Batch> {
+        let layout = self.layout.as_ref().filter(|_| bare.is_bare() && bare.layout() == self.number)?;
+        let mut batch = desk.batch();
+        layout.write(&mut batch);
+        for (at, row) in bare.rows().iter().enumerate() {
+            batch.set(at, row.value.clone(), row.at, row.start);
         }
+        batch.set_layout(self.number);
+        batch.set_own_times_stay(bare.own_times_stay());
+        Some(batch)
     }
 
     /// Forgets what series are called: the rules have changed. Which series there were is still known.
     pub fn forget_labels(&mut self) {
-        self.batch = None;
-        self.number = self.number.wrapping_add(1);
+        self.layout = None;
         self.known.retain(|known| known.row < TOO_LARGE);
     }
 
@@ -162,16 +191,18 @@ impl Intake {
     /// # Errors
     /// Why the scrape as a whole fails, and what was counted until then.
     pub fn read(&mut self, reading: Reading<'_>, desk: &mut Desk) -> Result<(Batch, Count), (String, Count)> {
-        if let Some(mut batch) = self.batch.take() {
+        if self.layout.is_some() {
+            let mut batch = desk.batch();
+            batch.begin_bare(self.number);
             if let Some(count) = self.again(reading, desk, &mut batch) {
                 return Ok((batch, count));
             }
-            self.batch = Some(batch);
+            desk.keep(batch);
         }
         self.anew(reading, desk)
     }
 
-    /// Reads a body that has the series of the last one, in their order; else the batch's values are spoilt.
+    /// Reads a body that has the series of the last one, in their order; else the batch is of no use.
     fn again(&self, reading: Reading<'_>, desk: &mut Desk, batch: &mut Batch) -> Option<Count> {
         desk.forget_examples();
         let (kept, seed, mut known) = ((desk.type_and_unit, desk.starts), desk.seed, self.known.iter());
@@ -187,7 +218,10 @@ impl Intake {
             count.scraped += 1;
             count.kept += u64::from(row != DROPPED);
             count.too_large += u64::from(row == TOO_LARGE);
-            batch.set(row as usize, value, at, start);
+            if row < TOO_LARGE {
+                // They were numbered in this order.
+                batch.add_bare(value, at, start);
+            }
             keep_examples(&entry, row, at, examples, left_out);
             Ok(())
         });
@@ -198,14 +232,17 @@ impl Intake {
     }
 
     fn anew(&mut self, reading: Reading<'_>, desk: &mut Desk) -> Result<(Batch, Count), (String, Count)> {
-        let mut batch = std::mem::take(&mut desk.spare);
-        batch.clear();
+        let (mut batch, mut named) = (desk.batch(), std::mem::take(&mut desk.old));
         desk.forget_examples();
+        named.clear();
+        if let Some(layout) = &self.layout {
+            layout.write(&mut named);
+        }
         let kept = (desk.type_and_unit, desk.starts);
         let (seed, examples, left_out) = (desk.seed, &mut desk.examples, &mut desk.examples_left_out);
         let old: HashMap<u64, u32> = self.known.iter().map(|known| (known.series, known.row)).collect();
-        // Without its batch what is known has no labels any more, and still says which series are not new.
-        let labels = self.batch.as_ref();
+        // Without its layout what is known has no labels any more, and still says which series are not new.
+        let labels = self.layout.is_some().then_some(&named);
         let mut list = Vec::with_capacity(self.known.len());
         let (mut about, mut family, mut count) = (Hash::new(seed), Family::default(), Count::default());
         let limit = reading.job.limits.samples;
@@ -254,21 +291,16 @@ impl Intake {
             Ok(())
         });
         let over = (limit > 0 && count.kept > limit).then(|| "sample limit exceeded".to_owned());
-        if let Some(what) = read.err().or(over) {
-            desk.spare = batch;
-            return Err((what, count));
-        }
-        if batch.refused() > 0 {
-            let what = "more or larger series than a batch carries".to_owned();
-            desk.spare = batch;
+        let full = (batch.refused() > 0).then(|| "more or larger series than a batch carries".to_owned());
+        desk.old = named;
+        if let Some(what) = read.err().or(over).or(full) {
+            desk.keep(batch);
             return Err((what, count));
         }
         list.shrink_to_fit();
         (self.known, self.about, self.rows) = (list, about.get(), batch.rows().len());
-        self.number = self.number.wrapping_add(1);
-        if let Some(old) = self.batch.take() {
-            desk.spare = old;
-        }
+        // What it is called is noted when the report stands behind it.
+        self.layout = None;
         Ok((batch, count))
     }
 }

@@ -12,6 +12,7 @@ mod target;
 
 mod hash;
 mod intake;
+mod layout;
 mod naming;
 mod report;
 

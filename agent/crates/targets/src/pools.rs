@@ -1,8 +1,9 @@
 //! All jobs and their targets: who is due, what became of it, who has gone.
 //!
 //! A state machine. `change` and `discovered` say what is wanted, `due` what is to be fetched now, `done` takes what
-//! came of it and returns a batch for the store, `home` takes the batch back when the store has it, `take_ended` names
-//! the sources whose series end. Elapsed time alone decides when.
+//! came of it and returns a batch for the store, `home` takes the batch back when the store has it, or makes one of it
+//! that names its series when the store does not know them any more, `take_ended` names the sources whose series end.
+//! Elapsed time alone decides when.
 //!
 //! Each target has its own moment within its interval, by the hash of its labels, the same after a restart: scrapes
 //! spread. One that was missed, because the machine slept or the last one is still on its way, is not made up for.
@@ -115,8 +116,8 @@ pub struct Delivery {
     pub exemplars: Vec<Exemplar>,
     /// How many exemplars were more than are taken of one scrape.
     pub exemplars_left_out: u64,
-    /// Which of the target's batches it is.
-    pub(crate) number: u32,
+    /// To be set by whoever could not append the batch because it names no series.
+    pub is_unknown: bool,
 }
 
 /// Returns the exemplars of the scrape that was read last, with the labels of their series.
@@ -294,13 +295,15 @@ impl Pools {
         self.rows = self.rows - before + running.intake.rows();
         let (good, batch, count, failure) = match read {
             Ok((batch, count)) => (true, batch, count, None),
-            Err((failure, count)) => (false, Batch::new(), count, Some(failure)),
+            Err((failure, count)) => (false, self.desk.batch(), count, Some(failure)),
         };
         self.counts.note(failure.as_ref().map(|failure| failure.reason), &count);
         let report = Report { up: good, seconds, count, job: &job, timeout_ms: running.target.timeout_ms, bytes };
-        let rows = if good { running.intake.rows() } else { 0 };
         let mut batch = batch;
-        report::put(&mut batch, rows, &running.report, &report, failure.as_ref().map(|f| f.reason));
+        report::put(&mut batch, &running.report, &report, failure.as_ref().map(|f| f.reason));
+        if good {
+            running.intake.note_layout(&mut batch);
+        }
         self.up = self.up - usize::from(running.last.health == Health::Up) + usize::from(good);
         running.last = Last {
             health: if good { Health::Up } else { Health::Down },
@@ -310,19 +313,29 @@ impl Pools {
             samples: count.scraped,
         };
         batch.set_own_times_stay(!job.track_timestamps_staleness);
-        let number = running.intake.number();
+        if !self.desk.examples.is_empty()
+            && let Some(named) = running.intake.named(&batch, &mut self.desk)
+        {
+            // An exemplar says whose it is.
+            self.desk.keep(std::mem::replace(&mut batch, named));
+        }
         let (exemplars, exemplars_left_out) = match good {
             true => (exemplars(&mut self.desk, &batch, at), self.desk.examples_left_out),
             false => (Vec::new(), 0),
         };
-        Some(Delivery { target, source: running.source, at, batch, good, exemplars, exemplars_left_out, number })
+        let source = running.source;
+        Some(Delivery { target, source, at, batch, good, exemplars, exemplars_left_out, is_unknown: false })
     }
 
-    /// Takes a batch back that the store has appended.
-    pub fn home(&mut self, delivery: Delivery) {
-        if let Some(running) = self.targets.get_mut(&delivery.target).filter(|_| delivery.good) {
-            running.intake.home(delivery.number, delivery.batch);
-        }
+    /// Takes a batch back that the store has appended. One that it could not append comes back with its series named,
+    /// unless the target has gone or sent others since.
+    pub fn home(&mut self, delivery: Delivery) -> Option<Delivery> {
+        let running = self.targets.get(&delivery.target).filter(|_| delivery.is_unknown);
+        let named = running.and_then(|running| running.intake.named(&delivery.batch, &mut self.desk));
+        let Delivery { batch: bare, .. } = delivery;
+        self.desk.keep(bare);
+        let exemplars = Vec::new();
+        named.map(|batch| Delivery { batch, exemplars, exemplars_left_out: 0, is_unknown: false, ..delivery })
     }
 
     /// Moves the sources that have ended to `out`; their series are to be marked stale.

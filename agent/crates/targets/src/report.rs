@@ -40,8 +40,8 @@ pub(crate) fn labels(job: &Job, target: &Labels) -> Vec<Labels> {
     NAMES.iter().chain(extra).map(|name| report_labels(target, name)).collect()
 }
 
-/// Puts the report behind the first so many rows of a batch, in the place of an older one.
-pub(crate) fn put(batch: &mut Batch, rows: usize, labels: &[Labels], report: &Report<'_>, failed: Option<Reason>) {
+/// Puts the report behind a batch's rows.
+pub(crate) fn put(batch: &mut Batch, labels: &[Labels], report: &Report<'_>, failed: Option<Reason>) {
     let count = &report.count;
     let body = match (report.bytes, failed) {
         (_, Some(Reason::BodySize)) => -1.0,
@@ -57,10 +57,9 @@ pub(crate) fn put(batch: &mut Batch, rows: usize, labels: &[Labels], report: &Re
         report.job.limits.samples as f64,
         body,
     ];
-    let is_there = batch.rows().len() == rows + labels.len();
-    for (index, (labels, value)) in labels.iter().zip(values).enumerate() {
-        if is_there {
-            batch.set(rows + index, Value::Float(value), None, None);
+    for (labels, value) in labels.iter().zip(values) {
+        if batch.is_bare() {
+            batch.add_bare(Value::Float(value), None, None);
         } else {
             batch.family(labels.name(), "", MetricKind::Gauge);
             batch.add_labels(labels, Value::Float(value));

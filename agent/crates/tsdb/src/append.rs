@@ -39,6 +39,9 @@ pub struct Appended {
     pub vanished: u64,
     /// What was left out.
     pub refused: Refused,
+    /// Whether nothing was appended because the batch names no series and its layout is not known any more: a new block
+    /// has begun, or the source sent something else in between. The same batch with its series will do.
+    pub is_unknown: bool,
 }
 
 /// How a row is stored.
@@ -111,11 +114,17 @@ pub(crate) struct SourceCache {
     /// The series of the last batch.
     series: Vec<Had>,
     pub columns: usize,
-    /// What stands for the labels of the rows at hand, and their places, as far as they are known; kept for its memory.
+}
+
+/// What finding the rows of one batch needs meanwhile: one for all sources, kept for its memory. One each would be a
+/// tenth of all there is where there are hundreds of sources.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    /// What stands for the labels of the rows at hand, and their places, as far as they are known.
     at_hand: Vec<(u64, u32)>,
     /// For which block these were found; 0: they were not.
     found_for: u64,
-    /// The columns of the rows at hand; kept for its memory.
+    /// The columns of the rows at hand.
     taken: Vec<u32>,
     seen: Seen,
 }
@@ -155,6 +164,16 @@ impl SourceCache {
             && self.print == Some(print)
     }
 
+    /// Returns whether a batch whose rows name no series can do without: they all had a column when they were named.
+    pub fn can_place(&self, Offered { batch, extra, print, .. }: Offered<'_>, block: u64) -> bool {
+        let is_placed = |(row, known): (&Row, &Known)| known.place != NONE && form(row) == known.form;
+        self.block == block
+            && self.rows.len() == batch.rows().len()
+            && self.extra == *extra
+            && self.print == Some(print)
+            && batch.rows().iter().zip(&self.rows).all(is_placed)
+    }
+
     /// Returns whether all rows of a known batch that bring their own times are to be taken, as the last ones were.
     pub fn in_order(&self, batch: &Batch, head: &Head, order: &Order) -> bool {
         batch.rows().iter().zip(&self.rows).all(|(row, known)| match row.at {
@@ -175,15 +194,21 @@ impl SourceCache {
     }
 
     /// Returns the most bytes that a batch can add to the open block.
-    pub fn bytes_max(&mut self, offered: Offered<'_>, is_known: bool, index: &Index, head: &Head) -> usize {
+    pub fn bytes_max(
+        &self,
+        offered: Offered<'_>,
+        is_known: bool,
+        (index, head): (&Index, &Head),
+        scratch: &mut Scratch,
+    ) -> usize {
         let Offered { id, batch, extra, .. } = offered;
-        self.found_for = 0;
+        scratch.found_for = 0;
         if is_known {
             return batch.rows().iter().map(value_bytes).sum();
         }
-        self.find_places(batch, extra, head.block);
+        self.find_places(batch, extra, head.block, scratch);
         let mut merged = Vec::new();
-        let rows = batch.rows().iter().zip(&self.at_hand).map(|(row, (_, place))| {
+        let rows = batch.rows().iter().zip(&scratch.at_hand).map(|(row, (_, place))| {
             if *place != NONE {
                 return value_bytes(row) + KNOWN_BYTES_MAX;
             }
@@ -194,9 +219,13 @@ impl SourceCache {
     }
 
     /// Finds the columns of the rows that were in the last batch too and come in the same order.
-    fn find_places(&mut self, batch: &Batch, extra: &Labels, block: u64) {
-        self.found_for = block;
-        self.at_hand.clear();
+    fn find_places(&self, batch: &Batch, extra: &Labels, block: u64, scratch: &mut Scratch) {
+        scratch.found_for = block;
+        scratch.at_hand.clear();
+        if batch.is_bare() {
+            scratch.at_hand.extend(self.rows.iter().map(|known| (known.print, known.place)));
+            return;
+        }
         let is_comparable = self.block == block && self.extra == *extra;
         let mut next = if is_comparable { 0 } else { self.rows.len() };
         for row in batch.rows() {
@@ -207,7 +236,7 @@ impl SourceCache {
                 next = at + 1;
                 known.place
             });
-            self.at_hand.push((print, place));
+            scratch.at_hand.push((print, place));
         }
     }
 
@@ -219,30 +248,30 @@ impl SourceCache {
     pub fn resolve(
         &mut self,
         Offered { id, batch, extra, print }: Offered<'_>,
-        index: &mut Index,
-        head: &mut Head,
-        order: &Order,
+        (index, head, order): (&mut Index, &mut Head, &Order),
         room: usize,
+        scratch: &mut Scratch,
         out: &mut Vec<u8>,
     ) -> Resolved {
-        if self.found_for != head.block {
-            self.find_places(batch, extra, head.block);
+        if scratch.found_for != head.block {
+            self.find_places(batch, extra, head.block, scratch);
         }
         let source = head.source(id, out);
         let mut had = std::mem::take(&mut self.series);
-        let seen = std::mem::take(&mut self.seen);
+        let seen = std::mem::take(&mut scratch.seen);
         let mut lookup =
             Lookup { id, source, extra, index, head, order, room, seen, new_series: 0, merged: Vec::new() };
         lookup.seen.clear();
         self.refused = Refused::default();
         self.rows.clear();
-        self.taken.clear();
-        for (row, (print, known)) in batch.rows().iter().zip(&self.at_hand) {
+        self.rows.reserve_exact(batch.rows().len());
+        scratch.taken.clear();
+        for (row, (print, known)) in batch.rows().iter().zip(&scratch.at_hand) {
             let form = form(row);
             let place = lookup.place((batch.packed(row), row, form), *known, out);
             self.rows.push(Known { print: *print, place: place.unwrap_or(NONE), form });
             match place {
-                Ok(place) => self.taken.push(place),
+                Ok(place) => scratch.taken.push(place),
                 Err(reason) => self.refused.note(reason),
             }
         }
@@ -256,14 +285,15 @@ impl SourceCache {
         });
         let vanished = had.iter().map(|had| (had.series, had.own_times)).collect();
         had.clear();
+        had.reserve_exact(seen.all.len());
         had.extend(seen.all.iter().filter(|had| !is_left(had)));
         seen.clear();
-        (self.series, self.seen) = (had, seen);
+        (self.series, scratch.seen) = (had, seen);
         self.print = Some(print);
         self.extra.clone_from(extra);
-        (self.block, self.source, self.columns) = (head.block, source, self.taken.len());
-        if !self.taken.is_empty() {
-            self.shape = head.shape(source, Shape::of(&self.taken), out);
+        (self.block, self.source, self.columns) = (head.block, source, scratch.taken.len());
+        if !scratch.taken.is_empty() {
+            self.shape = head.shape(source, Shape::of(&scratch.taken), out);
         }
         Resolved { new_series, vanished }
     }

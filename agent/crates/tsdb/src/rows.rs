@@ -18,6 +18,7 @@ use crate::layout::BLOB_PAYLOAD;
 use crate::options::Mutation;
 use crate::order::Order;
 use crate::record::{self, Kind};
+use crate::refused::Refused;
 use crate::series::Index;
 use crate::store::{CellError, DiskOp, State, Store};
 
@@ -25,7 +26,8 @@ impl Store {
     /// Appends a batch: its rows get consecutive ids in its own order. `extra` are labels laid over every row that
     /// does not have them itself. Series that the source had last time and has not now get a staleness marker.
     ///
-    /// Samples that bring their own times are judged by these, see [`crate::Options::out_of_order_ms`].
+    /// Samples that bring their own times are judged by these, see [`crate::Options::out_of_order_ms`]. A batch whose
+    /// rows name no series is appended where its layout is known, see [`Appended::is_unknown`].
     pub fn append(&mut self, now: Now, batch: &Batch, source: SourceId, extra: &Labels) -> Appended {
         self.settle_clock(now);
         self.settle_order();
@@ -49,11 +51,18 @@ impl Store {
     }
 
     fn append_in(&mut self, order: &mut Order, now: Now, batch: &Batch, source: SourceId, extra: &Labels) -> Appended {
-        let offered = Offered { id: source.0, batch, extra, print: fingerprint(batch.shape()) };
+        let print = if batch.layout() > 0 { u128::from(batch.layout()) } else { fingerprint(batch.shape()) };
+        let offered = Offered { id: source.0, batch, extra, print };
         let (mut is_known, bytes_max) = self.judge(offered, source, order);
+        if batch.is_bare() && !is_known && !self.can_place(offered, source) {
+            return self.unknown();
+        }
         if self.room() < bytes_max && self.shared.read().head.rows > 0 {
             self.freeze(now);
             is_known = false;
+            if batch.is_bare() {
+                return self.unknown();
+            }
         }
         let room = self.room().saturating_sub(self.vanishing_bytes(source));
         let shared = Arc::clone(&self.shared);
@@ -71,8 +80,8 @@ impl Store {
                     record::put(&mut self.records, Kind::Family, &payload);
                 }
             }
-            let (index, head) = (&mut state.index, &mut state.head);
-            found = cache.resolve(offered, index, head, order, room, &mut self.records);
+            let place = (&mut state.index, &mut state.head, &*order);
+            found = cache.resolve(offered, place, room, &mut self.scratch, &mut self.records);
         }
         if order.is_kept() {
             cache.note_times(batch, &state.head, order);
@@ -90,7 +99,20 @@ impl Store {
         state.stats.refuse(source, &refused);
         self.keep(state, first.n);
         let rows = RowRange { first, end };
-        Appended { rows, new_series: found.new_series, vanished: found.vanished.len() as u64, refused }
+        Appended {
+            rows,
+            new_series: found.new_series,
+            vanished: found.vanished.len() as u64,
+            refused,
+            is_unknown: false,
+        }
+    }
+
+    /// Returns that nothing was appended.
+    fn unknown(&self) -> Appended {
+        let next = RowId { opening: self.opening, n: self.next_n };
+        let rows = RowRange { first: next, end: next.n };
+        Appended { rows, new_series: 0, vanished: 0, refused: Refused::default(), is_unknown: true }
     }
 
     /// Lets a source's series go without markers, for a writer that sends its own.
@@ -246,7 +268,13 @@ impl Store {
         let state = &*self.shared.read();
         let cache = self.sources.entry(source).or_default();
         let is_known = cache.knows(offered, state.head.block) && cache.in_order(offered.batch, &state.head, order);
-        (is_known, cache.bytes_max(offered, is_known, &state.index, &state.head))
+        (is_known, cache.bytes_max(offered, is_known, (&state.index, &state.head), &mut self.scratch))
+    }
+
+    /// Returns whether the rows of a batch that names no series go where they once went when it did.
+    fn can_place(&self, offered: Offered<'_>, source: SourceId) -> bool {
+        let block = self.shared.read().head.block;
+        self.sources.get(&source).is_some_and(|cache| cache.can_place(offered, block))
     }
 
     /// Returns how many more bytes the open block can surely take.

@@ -11,7 +11,7 @@ use std::{fmt, io};
 
 use model::{Disk, Mono, Now, ReadAt, RowId, SourceId, UnixMs};
 
-use crate::append::{SourceCache, TIME_MAX};
+use crate::append::{Scratch, SourceCache, TIME_MAX};
 use crate::cells::Small;
 use crate::clock;
 use crate::epochs::{Dated, Epoch};
@@ -281,6 +281,7 @@ pub struct Store {
     pub(crate) seal_attempt: u64,
     pub(crate) slot: u32,
     pub(crate) sources: HashMap<SourceId, SourceCache>,
+    pub(crate) scratch: Scratch,
     pub(crate) order: Order,
     pub(crate) next_retention: Mono,
     pub(crate) opening: u32,
@@ -353,6 +354,7 @@ impl Store {
             seal_attempt: 0,
             slot: 0,
             sources: HashMap::new(),
+            scratch: Scratch::default(),
             order,
             next_retention: Mono::default(),
             opening: 1,

@@ -37,9 +37,21 @@ fn scrape(pools: &mut Pools, answer: Result<&str, Failure>) -> (bool, Vec<String
     let fetch = pools.due(at).expect("it is due");
     let body = answer.map(|text| Body { bytes: text.as_bytes(), content_type: TEXT });
     let delivery = pools.done(fetch.target, at, 0.5, body).expect("the target is there");
-    let (good, printed) = (delivery.good, printed(&delivery.batch));
-    pools.home(delivery);
+    let named = named(pools, delivery);
+    let (good, printed) = (named.good, printed(&named.batch));
+    assert!(pools.home(named).is_none());
     (good, printed)
+}
+
+/// Has the series named, as a store asks for it that does not know them.
+fn named(pools: &mut Pools, delivery: Delivery) -> Delivery {
+    if !delivery.batch.is_bare() {
+        return delivery;
+    }
+    let rows = delivery.batch.rows().len();
+    let named = pools.home(Delivery { is_unknown: true, ..delivery }).expect("they are known");
+    assert_eq!((named.batch.rows().len(), named.batch.is_bare(), named.is_unknown), (rows, false, false));
+    named
 }
 
 fn printed(batch: &Batch) -> Vec<String> {
@@ -116,6 +128,7 @@ fn metadata_reaches_the_store_and_a_change_of_it_too() {
         let fetch = pools.due(at).expect("due");
         let body = Body { bytes: text.as_bytes(), content_type: TEXT };
         let delivery = pools.done(fetch.target, at, 0.5, Ok(body)).expect("there");
+        let delivery = named(&mut pools, delivery);
         let batch = &delivery.batch;
         let family = batch.families()[batch.rows()[0].family as usize];
         let said = (batch.name(&family).to_owned(), batch.help(&family).to_owned(), family.kind);
@@ -301,9 +314,9 @@ fn an_answer_for_a_target_that_has_gone_is_thrown_away() {
     assert!(pools.done(fetch.target, now(due.0), 0.1, Err(failure(Reason::Timeout))).is_none());
 }
 
-/// The store may be slower than the target: what was learned must not be mixed with a batch that comes late.
+/// The store may be slower than the target: it may ask for the names of series that are others by now.
 #[test]
-fn a_batch_that_comes_home_late_is_not_believed() {
+fn a_batch_that_comes_home_late_is_named_only_if_it_can_be() {
     let mut pools = one(job());
     let read = |pools: &mut Pools, text: &str| {
         let at = now(pools.next_deadline().expect("due").0);
@@ -312,14 +325,19 @@ fn a_batch_that_comes_home_late_is_not_believed() {
         pools.done(fetch.target, at, 0.5, Ok(body)).expect("there")
     };
     let first = read(&mut pools, "a 1\nb 2\n");
-    let second = read(&mut pools, "b 3\na 4\n");
-    assert_eq!(printed(&second.batch)[0], "b{instance=\"h:1\", job=\"j\"} 3");
-    pools.home(first);
+    let second = read(&mut pools, "a 3\nb 4\n");
+    assert!(!first.batch.is_bare() && second.batch.is_bare());
+    assert_eq!(first.batch.layout(), second.batch.layout());
     let third = read(&mut pools, "b 5\na 6\n");
     assert_eq!(printed(&third.batch)[..2], ["b{instance=\"h:1\", job=\"j\"} 5", "a{instance=\"h:1\", job=\"j\"} 6"]);
-    pools.home(second);
-    pools.home(third);
-    check(&mut pools, "b 7\n", &["b{instance=\"h:1\", job=\"j\"} 7"], [1.0, 1.0, 1.0, 0.0]);
+    assert!(third.batch.layout() != second.batch.layout());
+    assert!(pools.home(Delivery { is_unknown: true, ..second }).is_none());
+    let fourth = read(&mut pools, "b 7\na 8\n");
+    assert_eq!((fourth.batch.is_bare(), fourth.batch.layout()), (true, third.batch.layout()));
+    assert_eq!(fourth.batch.rows()[1].value.float(), Some(8.0));
+    // A target that has gone is asked for nothing.
+    pools.discovered(now(0), "j", 0, group(&[]));
+    assert!(pools.home(Delivery { is_unknown: true, ..fourth }).is_none());
 }
 
 #[test]
