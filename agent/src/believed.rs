@@ -137,7 +137,6 @@ pub fn setup(config: &Config, groups: Vec<rules::Group>, mut notify: Option<noti
     };
     if let Some(notify) = &mut notify {
         notify.external_url.clone_from(&external_url);
-        notify.external_labels = config.global.external_labels.clone();
     }
     Setup {
         job: config.collect.job.clone(),
@@ -147,6 +146,7 @@ pub fn setup(config: &Config, groups: Vec<rules::Group>, mut notify: Option<noti
         evaluation_interval_ms: config.global.evaluation_interval_ms,
         external_labels: config.global.external_labels.clone(),
         external_url,
+        alert_relabel: Arc::new(config.alert_relabel.clone()),
         notify,
     }
 }

@@ -440,7 +440,7 @@ impl Core {
             self.store.append_own(evaluation.now(), evaluation.batch(), source, &none);
             let changed = job.manager.apply(now, evaluation);
             if let Some(notifier) = &mut self.notifier {
-                notifier.alerts(now, &changed);
+                notifier.alerts(now, &self.setup.told(&changed, &job.manager.alerts()));
             }
         }
         self.alerts = job.manager.alerts();
@@ -504,7 +504,11 @@ impl Core {
             self.rules = Some(Box::new(RulesJob { manager, evaluations: Vec::new() }));
         }
         match (&mut self.notifier, &setup.notify) {
-            (Some(notifier), Some(config)) => notifier.reload(now, config.clone()),
+            (Some(notifier), Some(config)) => {
+                notifier.alerts(now, &self.setup.renamed(&setup, &self.alerts, now));
+                notifier.reload(now, config.clone());
+                notifier.alerts(now, &setup.told(&self.alerts, &self.alerts));
+            }
             _ => self.notifier = setup.notifier(),
         }
         self.overdue = overdue(now, &setup);

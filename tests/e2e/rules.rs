@@ -43,6 +43,10 @@ fn an_alert_fires_without_a_network_and_is_told_when_there_is_one() {
     let config = format!(
         "{}collect: {{textfile_directories: ['{{folder}}/text']}}
 remote_write: [{{url: '{}'}}]
+alerting:
+  alert_relabel_configs:
+    - {{source_labels: [severity], target_label: level, replacement: 'very $1'}}
+    - {{regex: severity, action: labeldrop}}
 notify:
   route: {{receiver: hook, group_wait: 0s, group_interval: 1s}}
   receivers: [{{name: hook, webhook_configs: [{{url: '{}'}}]}}]
@@ -75,7 +79,9 @@ notify:
     };
     let firing = told("firing");
     assert_eq!(firing["labels"]["alertname"], "LeverPulled");
-    assert_eq!(firing["labels"]["severity"], "critical");
+    // As the rules for alerts have it; in the store it is what it was.
+    assert_eq!((&firing["labels"]["level"], &firing["labels"]["severity"]), (&"very critical".into(), &Json::Null));
+    assert_eq!(value(&agent, "ALERTS{alertstate=\"firing\", severity=\"critical\"}"), Some(1.0));
     assert_eq!(firing["annotations"]["summary"], "lever at 6");
 
     pull(&agent, 0.0);

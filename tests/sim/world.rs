@@ -420,6 +420,7 @@ fn setup(plan: &Plan) -> Setup {
         interval_ms: plan.collect_ms,
         evaluation_interval_ms: plan.group_interval_ms,
         external_labels: Labels::empty(),
+        alert_relabel: std::sync::Arc::default(),
         external_url: "http://sim".to_owned(),
         notify: notify.flatten(),
     }

@@ -97,6 +97,7 @@ impl Loaded {
 
 /// A file's values with their places, before any is believed.
 struct RawConfig {
+    alert_relabel: Vec<relabel::Rule>,
     global: RawGlobal,
     storage: RawStorage,
     collect: RawCollect,
@@ -115,7 +116,8 @@ struct RawConfig {
 impl RawConfig {
     fn read(root: &Node, errors: &mut Errors, warnings: &mut Errors) -> RawConfig {
         let mut map: Map = root.map(errors);
-        let raw = RawConfig {
+        let mut raw = RawConfig {
+            alert_relabel: Vec::new(),
             global: RawGlobal::read(&mut map, errors, warnings),
             storage: RawStorage::read(&mut map, errors, warnings),
             collect: RawCollect::read(&mut map, errors),
@@ -130,7 +132,7 @@ impl RawConfig {
             query: RawQuery::read(&mut map, errors),
             clock: RawClock::read(&mut map, errors),
         };
-        peer_sections::check(&mut map, raw.global.names(), errors, warnings);
+        raw.alert_relabel = peer_sections::check(&mut map, raw.global.names(), errors, warnings);
         map.finish(errors);
         raw
     }
@@ -149,6 +151,7 @@ impl RawConfig {
             storage: self.storage.believe(base, errors),
             collect: self.collect.believe(base, outside, errors),
             gpio: gpio::believe(self.gpio, errors),
+            alert_relabel: self.alert_relabel,
             remote_write: remote_write::believe(self.remote_write, base, errors),
             mqtt: mqtt::believe(self.mqtt, base, errors),
             web: self.web.believe(base, errors),

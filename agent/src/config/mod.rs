@@ -104,6 +104,8 @@ pub struct Config {
     pub gpio: Vec<GpioLine>,
     /// Whom else to read.
     pub scrape: Vec<Scrape>,
+    /// What becomes of an alert before receivers are told.
+    pub alert_relabel: Vec<relabel::Rule>,
     /// Where samples are sent by remote write.
     pub remote_write: Vec<RemoteWrite>,
     /// Where samples are sent by MQTT.

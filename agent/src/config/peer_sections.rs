@@ -3,29 +3,21 @@
 //! Somebody who moves a file here should be told the same faults: a misspelt compression is no less wrong because
 //! nobody traces yet. Each is known and warned about; keys inside are not checked one by one.
 
-use relabel::NameScheme;
+use relabel::{NameScheme, Rule};
 use yaml::{Errors, Map, Node};
 
 use super::http::reserved;
 use super::raw::{child, peek};
 
 /// Sections that are not served yet, and what to do instead.
-const UNSERVED: [(&str, &str); 5] = [
-    ("alerting", "receivers are named under notify, or in alertmanager_config_file"),
-    ("remote_read", ""),
-    ("otlp", ""),
-    ("tracing", ""),
-    ("runtime", ""),
-];
+const UNSERVED: [(&str, &str); 4] = [("remote_read", ""), ("otlp", ""), ("tracing", ""), ("runtime", "")];
 
-/// Warns of what has no effect, and checks it.
-pub(super) fn check(root: &mut Map, names: NameScheme, errors: &mut Errors, warnings: &mut Errors) {
+/// Warns of what has no effect, and checks it; returns the rules for alerts, which have one.
+pub(super) fn check(root: &mut Map, names: NameScheme, errors: &mut Errors, warnings: &mut Errors) -> Vec<Rule> {
     for (key, instead) in UNSERVED {
         root.known_but_unserved(&[key], instead, warnings);
     }
-    if let Some(node) = peek(root, "alerting") {
-        alerting(&node, names, errors);
-    }
+    let rules = root.get("alerting").map_or_else(Vec::new, |node| alerting(&node, names, errors, warnings));
     peek(root, "remote_read").iter().flat_map(Node::children).for_each(|node| remote_read(&node, errors));
     if let Some(node) = peek(root, "tracing") {
         tracing(&node, errors);
@@ -33,14 +25,21 @@ pub(super) fn check(root: &mut Map, names: NameScheme, errors: &mut Errors, warn
     if let Some(node) = peek(root, "otlp") {
         otlp(&node, names, errors);
     }
+    rules
 }
 
-fn alerting(node: &Node, names: NameScheme, errors: &mut Errors) {
-    rules(child(node, "alert_relabel_configs"), "empty or null alert relabeling rule", names, errors);
+fn alerting(node: &Node, names: NameScheme, errors: &mut Errors, warnings: &mut Errors) -> Vec<Rule> {
+    let mut map = node.map(errors);
+    let listed = map.get("alert_relabel_configs");
+    let found = relabel::read(listed, "empty or null alert relabeling rule", names, errors);
+    let instead = "receivers are named under notify, or in alertmanager_config_file";
+    map.known_but_unserved(&["alertmanagers"], instead, warnings);
+    map.finish(errors);
     for alertmanager in child(node, "alertmanagers").iter().flat_map(Node::children) {
         let empty = "empty or null Alertmanager target relabeling rule";
         rules(child(&alertmanager, "relabel_configs"), empty, names, errors);
     }
+    found
 }
 
 /// Reads rules that nobody runs, apart: their keys are none that are served.

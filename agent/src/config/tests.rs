@@ -330,6 +330,7 @@ fn the_reference_file_has_every_key_and_no_other() {
     let flat = |key: &str| {
         let key = key.replace("notify.route.routes[]", "notify.route");
         let key = key.replace("remote_write[].write_relabel_configs", "scrape_configs[].relabel_configs");
+        let key = key.replace("alerting.alert_relabel_configs", "scrape_configs[].relabel_configs");
         let key = key.replace("metric_relabel_configs", "relabel_configs");
         let key = key.replace("remote_write[].tls_config", "scrape_configs[].tls_config");
         let client = [

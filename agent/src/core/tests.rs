@@ -28,6 +28,7 @@ fn core() -> Core {
         evaluation_interval_ms: INTERVAL_MS,
         external_labels: Labels::empty(),
         external_url: String::new(),
+        alert_relabel: Arc::default(),
         notify: None,
     };
     Core::new(Store::in_memory(Options::default(), now(0)), setup, now(0))

@@ -11,7 +11,7 @@
 //! ```
 //! All errors are found at once, each with its place. A key of Alertmanager's that is not served yet is a warning.
 
-use model::{Labels, Matcher};
+use model::Matcher;
 use yaml::{Errors, Map, Node};
 
 use crate::limits::{INTEGRATIONS_MAX, RECEIVERS_MAX, ROUTES_MAX};
@@ -27,8 +27,6 @@ pub struct Config {
     pub receivers: Vec<Receiver>,
     /// Where this agent is reached from outside; the caller's to fill in.
     pub external_url: String,
-    /// Added to every alert that does not have them, as Prometheus does when it sends alerts; the caller's to fill in.
-    pub external_labels: Labels,
 }
 
 /// Somebody who is notified, in all of these ways.

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{Alert, AlertState, Labels, LabelsBuilder, Mono, Now, Outcome};
+use model::{Alert, AlertState, Labels, Mono, Now, Outcome};
 
 use crate::config::Config;
 use crate::fingerprint::{fingerprint, fnv1a, fnv1a_start};
@@ -146,23 +146,10 @@ impl Notifier {
     pub fn alerts(&mut self, now: Now, alerts: &[Alert]) {
         self.clock = self.clock.max(now.mono);
         for alert in alerts.iter().filter(|alert| alert.state != AlertState::Pending) {
-            let mut alert = alert.clone();
-            alert.labels = self.with_external_labels(&alert.labels);
             for place in self.places(&alert.labels) {
                 self.put(now, place, alert.clone());
             }
         }
-    }
-
-    fn with_external_labels(&self, labels: &Labels) -> Labels {
-        if self.config.external_labels.iter().all(|(name, _)| labels.get(name).is_some()) {
-            return labels.clone();
-        }
-        let mut builder = LabelsBuilder::from(&self.config.external_labels);
-        for (name, value) in labels.iter() {
-            let _ = builder.set(name, value);
-        }
-        builder.finish()
     }
 
     /// Returns the groups that take an alert, made where they are not there yet.

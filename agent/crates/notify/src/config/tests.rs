@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::*;
+use model::Labels;
 
 fn check(text: &str, expected: &[&str]) -> Option<Config> {
     let (mut errors, mut warnings) = (Errors::new(), Errors::new());

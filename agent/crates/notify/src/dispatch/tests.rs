@@ -287,18 +287,3 @@ fn a_flood_of_alerts_is_bounded_and_counted() {
     world.fire("Hot", "and another");
     assert_eq!(world.notifier.totals().alerts_dropped, 2);
 }
-
-#[test]
-fn external_labels_are_added_and_do_not_overwrite() {
-    let mut world = World::new(PHONE);
-    let external = Labels::from_pairs([("site", "attic"), ("device", "external")]);
-    world.notifier.config.external_labels = external;
-    world.fire("Hot", "cpu");
-    world.ms = MINUTE;
-    let notice = world.notifier.poll(world.now()).expect("due");
-    assert!(
-        text(&notice).contains(r#""labels":{"alertname":"Hot","device":"cpu","site":"attic"}"#),
-        "{}",
-        text(&notice)
-    );
-}
