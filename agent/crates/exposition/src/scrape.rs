@@ -9,6 +9,7 @@
 //!
 //! Sources: Prometheus, `model/textparse`; OpenMetrics 1.0; client_model `metrics.proto`.
 
+mod again;
 mod bounds;
 mod content;
 mod entry;
@@ -30,6 +31,8 @@ pub use content::{Choice, Format};
 pub use entry::{Entry, Exemplar, Exemplars, HistogramSample, LabelRefs, Sample};
 pub use fill::{Filled, ScrapeFiller};
 pub use stream::{Place, Placed, STREAM_BYTES, StreamError, TextStream};
+
+use model::{MetricKind, UnixMs};
 
 use entry::Item;
 use lexer::newline_in;
@@ -202,6 +205,23 @@ impl<'a> Scrape<'a> {
             }
             Ok(true) if self.nhcb.is_emitting() => Ok(self.nhcb.entry()),
             Ok(true) => Ok(self.reading.entry(self.bytes)),
+        }
+    }
+
+    /// Reads the next line if it is of a series that was read before, without taking the labels apart again. Asked is
+    /// whether a line that begins with so many bytes is of it; see [`Sample::sent`] and [`Sample::kind`]. `None` where it
+    /// is not, or where anything but a number, perhaps a time, and the line's end follows: [`Scrape::next_entry`] goes
+    /// on from there.
+    pub fn next_known(
+        &mut self,
+        bytes: usize,
+        is_same: impl FnOnce(MetricKind, &[u8]) -> bool,
+    ) -> Option<(f64, Option<UnixMs>)> {
+        match &mut self.reading {
+            Reading::Text(text) if self.refused.is_none() && !self.has_ended && !self.options.classic_to_native => {
+                text.next_known(bytes, is_same)
+            }
+            _ => None,
         }
     }
 

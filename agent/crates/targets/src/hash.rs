@@ -21,8 +21,13 @@ impl Hash {
 
     /// Adds a text.
     pub fn add(&mut self, text: &str) -> &mut Hash {
-        self.number(text.len() as u64);
-        let (words, rest) = text.as_bytes().as_chunks::<8>();
+        self.bytes(text.as_bytes())
+    }
+
+    /// Adds bytes.
+    pub fn bytes(&mut self, bytes: &[u8]) -> &mut Hash {
+        self.number(bytes.len() as u64);
+        let (words, rest) = bytes.as_chunks::<8>();
         for word in words {
             self.number(u64::from_le_bytes(*word));
         }

@@ -6,7 +6,8 @@
 //! names nothing, and allocates nothing. One that does not is read anew from its start: series that are known keep
 //! their labels, new ones are named (see `naming`), and a new list is made. A scrape that fails changes nothing of this.
 //!
-//! The hash is 64 bits, seeded. A target whose series collide would mix up two series of its own, and no other's.
+//! In the text formats the hash is that of the series' text, so that a line that is known is not taken apart again. The
+//! hash is 64 bits, seeded. A target whose series collide would mix up two series of its own, and no other's.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,6 +26,8 @@ use crate::naming::{Named, name};
 struct Known {
     series: u64,
     row: u32,
+    /// How long the text of the series is, where the hash is that of its text; else 0.
+    bytes: u32,
 }
 
 /// Instead of a row: a rule dropped the series.
@@ -205,30 +208,20 @@ impl Intake {
     /// Reads a body that has the series of the last one, in their order; else the batch is of no use.
     fn again(&self, reading: Reading<'_>, desk: &mut Desk, batch: &mut Batch) -> Option<Count> {
         desk.forget_examples();
-        let (kept, seed, mut known) = ((desk.type_and_unit, desk.starts), desk.seed, self.known.iter());
-        let (examples, left_out) = (&mut desk.examples, &mut desk.examples_left_out);
-        let (mut about, mut count) = (Hash::new(seed), Count::default());
-        let fits = walk(reading, kept, &mut desk.memory, &mut |entry| {
-            let Some((series, value, at, start)) = sample_of(&entry, seed, reading.job) else {
-                note(&mut about, &entry);
-                return Ok(());
-            };
-            let row = known.next().filter(|known| known.series == series).map(|known| known.row);
-            let Some(row) = row else { return Err(String::new()) };
-            count.scraped += 1;
-            count.kept += u64::from(row != DROPPED);
-            count.too_large += u64::from(row == TOO_LARGE);
-            if row < TOO_LARGE {
-                // They were numbered in this order.
-                batch.add_bare(value, at, start);
-            }
-            keep_examples(&entry, row, at, examples, left_out);
-            Ok(())
-        });
-        if fits.is_err() || known.next().is_some() || about.get() != self.about {
-            return None;
-        }
-        Some(count)
+        let kept = (desk.type_and_unit, desk.starts);
+        let mut again = Again {
+            seed: desk.seed,
+            job: reading.job,
+            known: self.known.iter(),
+            about: Hash::new(desk.seed),
+            count: Count::default(),
+            batch,
+            examples: &mut desk.examples,
+            left_out: &mut desk.examples_left_out,
+        };
+        let fits = walk(reading, kept, &mut desk.memory, &mut again);
+        let has_all = again.known.next().is_none() && again.about.get() == self.about;
+        (fits.is_ok() && has_all).then_some(again.count)
     }
 
     fn anew(&mut self, reading: Reading<'_>, desk: &mut Desk) -> Result<(Batch, Count), (String, Count)> {
@@ -246,8 +239,8 @@ impl Intake {
         let mut list = Vec::with_capacity(self.known.len());
         let (mut about, mut family, mut count) = (Hash::new(seed), Family::default(), Count::default());
         let limit = reading.job.limits.samples;
-        let read = walk(reading, kept, &mut desk.memory, &mut |entry| {
-            let Some((series, value, at, start)) = sample_of(&entry, seed, reading.job) else {
+        let read = walk(reading, kept, &mut desk.memory, &mut |entry: Entry<'_>| {
+            let Some(((series, bytes), value, at, start)) = sample_of(&entry, seed, reading.job) else {
                 note(&mut about, &entry);
                 family.note(&entry);
                 return Ok(());
@@ -287,7 +280,7 @@ impl Intake {
                 }
             }
             keep_examples(&entry, place, at, examples, left_out);
-            list.push(Known { series, row: place });
+            list.push(Known { series, row: place, bytes });
             Ok(())
         });
         let over = (limit > 0 && count.kept > limit).then(|| "sample limit exceeded".to_owned());
@@ -302,6 +295,75 @@ impl Intake {
         // What it is called is noted when the report stands behind it.
         self.layout = None;
         Ok((batch, count))
+    }
+}
+
+/// Who is shown what a body says.
+trait Visit {
+    /// Takes the next line without an entry being made of it; `false` where it is to be read.
+    fn line(&mut self, _scrape: &mut Scrape<'_>) -> bool {
+        false
+    }
+
+    /// Takes an entry.
+    ///
+    /// # Errors
+    /// Why nothing more is wanted.
+    fn entry(&mut self, entry: Entry<'_>) -> Result<(), String>;
+}
+
+impl<F: FnMut(Entry<'_>) -> Result<(), String>> Visit for F {
+    fn entry(&mut self, entry: Entry<'_>) -> Result<(), String> {
+        self(entry)
+    }
+}
+
+/// Reads the series of the last scrape, in their order.
+struct Again<'a> {
+    seed: u64,
+    job: &'a Job,
+    known: std::slice::Iter<'a, Known>,
+    about: Hash,
+    count: Count,
+    batch: &'a mut Batch,
+    examples: &'a mut Vec<Example>,
+    left_out: &'a mut u64,
+}
+
+impl Again<'_> {
+    fn take(&mut self, row: u32, value: Value, at: Option<UnixMs>, start: Option<UnixMs>) {
+        self.count.scraped += 1;
+        self.count.kept += u64::from(row != DROPPED);
+        self.count.too_large += u64::from(row == TOO_LARGE);
+        if row < TOO_LARGE {
+            // They were numbered in this order.
+            self.batch.add_bare(value, at, start);
+        }
+    }
+}
+
+impl Visit for Again<'_> {
+    fn line(&mut self, scrape: &mut Scrape<'_>) -> bool {
+        let Some(known) = self.known.as_slice().first().filter(|known| known.bytes > 0) else { return false };
+        let seed = self.seed;
+        let is_same =
+            |kind: MetricKind, text: &[u8]| Hash::new(seed).number(kind as u64).bytes(text).get() == known.series;
+        let Some((value, at)) = scrape.next_known(known.bytes as usize, is_same) else { return false };
+        self.known.next();
+        self.take(known.row, Value::Float(value), at.filter(|_| self.job.honor_timestamps), None);
+        true
+    }
+
+    fn entry(&mut self, entry: Entry<'_>) -> Result<(), String> {
+        let Some(((series, _), value, at, start)) = sample_of(&entry, self.seed, self.job) else {
+            note(&mut self.about, &entry);
+            return Ok(());
+        };
+        let row = self.known.next().filter(|known| known.series == series).map(|known| known.row);
+        let Some(row) = row else { return Err(String::new()) };
+        self.take(row, value, at, start);
+        keep_examples(&entry, row, at, self.examples, self.left_out);
+        Ok(())
     }
 }
 
@@ -357,22 +419,32 @@ fn note(about: &mut Hash, entry: &Entry<'_>) {
     };
 }
 
-type Sampled = (u64, Value, Option<UnixMs>, Option<UnixMs>);
+type Sampled = ((u64, u32), Value, Option<UnixMs>, Option<UnixMs>);
 
-/// Returns a sample's series as a hash, and what is stored of it.
+/// Returns a sample's series as a hash, of how many bytes of text, and what is stored of it.
 fn sample_of(entry: &Entry<'_>, seed: u64, job: &Job) -> Option<Sampled> {
     let (value, at, start) = match entry {
         Entry::Sample(sample) => (Value::Float(sample.value), sample.at, sample.start),
         Entry::Histogram(sample) => (Value::Histogram(Arc::new(sample.histogram.clone())), sample.at, sample.start),
         _ => return None,
     };
-    let (metric, labels) = series_of(entry)?;
+    Some((series_hash(entry, seed)?, value, at.filter(|_| job.honor_timestamps), start))
+}
+
+fn series_hash(entry: &Entry<'_>, seed: u64) -> Option<(u64, u32)> {
     let mut hash = Hash::new(seed);
+    if let Entry::Sample(sample) = entry
+        && !sample.sent.is_empty()
+    {
+        let bytes = sample.sent.len() as u32;
+        return Some((hash.number(sample.kind as u64).bytes(sample.sent).get(), bytes));
+    }
+    let (metric, labels) = series_of(entry)?;
     hash.add(metric);
     for (name, value) in labels.iter() {
         hash.add(name).add(value);
     }
-    Some((hash.get(), value, at.filter(|_| job.honor_timestamps), start))
+    Some((hash.get(), 0))
 }
 
 fn series_of<'e>(entry: &Entry<'e>) -> Option<(&'e str, LabelRefs<'e>)> {
@@ -396,7 +468,7 @@ fn walk(
     reading: Reading<'_>,
     (type_and_unit, starts): (bool, bool),
     memory: &mut ScrapeMemory,
-    visit: &mut dyn FnMut(Entry<'_>) -> Result<(), String>,
+    visit: &mut dyn Visit,
 ) -> Result<(), String> {
     let (wanted, limits) = (reading.job.histograms, exposition::Limits::default());
     let options = ScrapeOptions {
@@ -409,11 +481,12 @@ fn walk(
     let kept = std::mem::take(memory);
     let mut scrape = Scrape::with_memory(reading.format, reading.body, options, limits, kept);
     let read = loop {
+        while visit.line(&mut scrape) {}
         match scrape.next_entry() {
             Ok(None) => break Ok(()),
             Ok(Some(entry)) if is_unwanted(&entry, wanted) => {}
             Ok(Some(entry)) => {
-                if let Err(what) = visit(entry) {
+                if let Err(what) = visit.entry(entry) {
                     break Err(what);
                 }
             }

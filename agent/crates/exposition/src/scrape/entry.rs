@@ -54,6 +54,11 @@ pub struct Sample<'e> {
     pub start: Option<UnixMs>,
     /// Examples of what was counted.
     pub exemplars: Exemplars<'e>,
+    /// The series as it was sent, blanks around it too, for [`super::Scrape::next_known`]; empty where that is not known
+    /// by its text alone.
+    pub sent: &'e [u8],
+    /// What its family was said to be.
+    pub kind: MetricKind,
 }
 
 /// A native histogram of a series.
@@ -205,6 +210,8 @@ pub(super) struct Item {
     pub(super) value: f64,
     pub(super) at: Option<i64>,
     pub(super) start: Option<i64>,
+    /// Where the series stands in the text; nowhere when its text alone does not tell it.
+    pub(super) sent: (u32, u32),
     pub(super) text: Piece,
     pub(super) metric: MetricKind,
     pub(super) exemplars: Vec<ExemplarItem>,
@@ -221,7 +228,7 @@ impl Item {
         self.kind = ItemKind::Nothing;
         self.name = Piece::default();
         self.pairs.clear();
-        (self.at, self.start) = (None, None);
+        (self.at, self.start, self.sent) = (None, None, (0, 0));
         self.exemplars.clear();
         self.exemplar_pairs.clear();
         self.kept.clear();
@@ -249,7 +256,11 @@ impl Item {
             ItemKind::Comment => {
                 Entry::Comment(bytes.get(self.text.start as usize..self.text.end as usize).unwrap_or_default())
             }
-            ItemKind::Sample => Entry::Sample(Sample { name, labels, value: self.value, at, start, exemplars }),
+            ItemKind::Sample => {
+                let sent = bytes.get(self.sent.0 as usize..self.sent.1 as usize).unwrap_or_default();
+                let (value, kind) = (self.value, self.metric);
+                Entry::Sample(Sample { name, labels, value, at, start, exemplars, sent, kind })
+            }
             ItemKind::Histogram => {
                 let histogram = self.histogram.as_ref()?;
                 Entry::Histogram(HistogramSample { name, labels, histogram, at, start, exemplars })

@@ -134,6 +134,16 @@ impl<'a> Lexer<'a> {
         if self.is_open { self.next_open() } else { self.next_prometheus() }
     }
 
+    /// Returns whether an entry may begin here.
+    pub(super) fn is_between(&self) -> bool {
+        self.state == State::Init
+    }
+
+    /// Goes to where a value is to begin.
+    pub(super) fn go_to_value(&mut self, at: usize) {
+        (self.at, self.state) = (at, State::Value);
+    }
+
     /// Returns whether everything has been seen: more text could change what was read last.
     pub(super) fn is_at_end(&self) -> bool {
         self.at >= self.bytes.len()

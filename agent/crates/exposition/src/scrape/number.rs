@@ -71,6 +71,32 @@ fn short_decimal(text: &[u8]) -> Option<f64> {
     Some(if negative { -value } else { value })
 }
 
+/// Reads a number of digits and at most one dot from a text's beginning, and returns it and how long it is; `None`
+/// where it has too many digits to be read fast, or none.
+#[inline]
+pub(super) fn plain_number(text: &[u8]) -> Option<(f64, usize)> {
+    let (mut mantissa, mut at, mut dot) = (0u64, usize::from(text.first() == Some(&b'-')), None);
+    let first = at;
+    while let Some(byte) = text.get(at) {
+        let digit = byte.wrapping_sub(b'0');
+        if digit < 10 {
+            mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(digit));
+        } else if *byte == b'.' && dot.is_none() {
+            dot = Some(at);
+        } else {
+            break;
+        }
+        at += 1;
+    }
+    let digits = at - first - usize::from(dot.is_some());
+    if digits == 0 || digits > DIGITS_MAX || mantissa > 1 << 53 {
+        return None;
+    }
+    let power = POWERS.get(dot.map_or(0, |dot| at - dot - 1))?;
+    let value = mantissa as f64 / power;
+    Some((if first > 0 { -value } else { value }, at))
+}
+
 fn short_exponent(text: &[u8]) -> Option<i32> {
     let (sign, digits) = match text {
         [b'-', rest @ ..] => (-1, rest),
@@ -164,6 +190,22 @@ mod tests {
                     assert_eq!(found.to_bits(), expected.to_bits(), "{text}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn plain_numbers_end_where_they_end() {
+        for text in ["0", "12", "-0", "-7.25", "0.1", ".5", "5.", "9007199254740992", "123456.789012"] {
+            let (value, length) = plain_number(format!("{text}\n1").as_bytes()).expect("a plain number");
+            let expected = parse_float(text.as_bytes()).expect("a float");
+            assert_eq!((value.to_bits(), length), (expected.to_bits(), text.len()), "{text}");
+        }
+        assert_eq!(plain_number(b"1.2.3"), Some((1.2, 3)));
+        assert_eq!(plain_number(b"1e5"), Some((1.0, 1)));
+        for text in
+            ["", "-", ".", "-.", "NaN", "+1", "9007199254740993", "00000000000000000001", "12345678901234567890"]
+        {
+            assert_eq!(plain_number(text.as_bytes()), None, "{text}");
         }
     }
 

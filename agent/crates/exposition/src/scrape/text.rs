@@ -46,11 +46,11 @@ pub(super) struct TextScrape<'a> {
     pub(super) starts: Starts,
     family: Vec<u8>,
     pub(super) unit: String,
-    is_open: bool,
+    pub(super) is_open: bool,
     /// Whether the series of start times are left out; off while looking ahead for one.
     pub(super) skip_created: bool,
-    options: ScrapeOptions,
-    limits: Limits,
+    pub(super) options: ScrapeOptions,
+    pub(super) limits: Limits,
 }
 
 impl<'a> TextScrape<'a> {
@@ -325,6 +325,7 @@ impl<'a> TextScrape<'a> {
             return Err(format!("metric name not set while parsing: {}", self.seen(self.lexer.at)));
         };
         self.item.name = name;
+        self.note_sent();
         self.check_names()?;
         self.item.value = self.value(token, "metric")?;
         self.item.kind = ItemKind::Sample;
@@ -337,9 +338,8 @@ impl<'a> TextScrape<'a> {
             Token::Timestamp => {}
             token => return Err(self.unexpected("expected timestamp or new record", token)),
         }
-        let digits = self.slice(self.lexer.start, self.lexer.at);
-        let number = std::str::from_utf8(digits).ok().and_then(|text| text.parse().ok());
-        self.item.at = Some(number.ok_or_else(|| {
+        self.item.at = Some(self.milliseconds().ok_or_else(|| {
+            let digits = self.slice(self.lexer.start, self.lexer.at);
             let what = format!("strconv.ParseInt: parsing {}: value out of range", quote(digits));
             format!("{what} while parsing: {}", self.seen(self.lexer.at))
         })?);
@@ -347,6 +347,11 @@ impl<'a> TextScrape<'a> {
             Token::Linebreak => Ok(()),
             token => Err(self.unexpected("expected next entry after timestamp", token)),
         }
+    }
+
+    /// Reads the token as a time in milliseconds.
+    pub(super) fn milliseconds(&self) -> Option<i64> {
+        std::str::from_utf8(self.slice(self.lexer.start, self.lexer.at)).ok()?.parse().ok()
     }
 
     fn open_suffix(&mut self) -> What<()> {
@@ -390,7 +395,7 @@ impl<'a> TextScrape<'a> {
         Ok(())
     }
 
-    fn value(&self, token: Token, after: &str) -> What<f64> {
+    pub(super) fn value(&self, token: Token, after: &str) -> What<f64> {
         if token != Token::Value {
             return Err(self.unexpected(&format!("expected value after {after}"), token));
         }
@@ -413,7 +418,7 @@ impl<'a> TextScrape<'a> {
     }
 
     /// Reads the token as a time in seconds, and returns milliseconds.
-    fn seconds(&self, what: &str) -> What<i64> {
+    pub(super) fn seconds(&self, what: &str) -> What<i64> {
         let seconds = self.number()?;
         let text = match seconds {
             s if s.is_nan() => "NaN",

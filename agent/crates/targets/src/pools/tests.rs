@@ -423,3 +423,56 @@ fn kinds_units_and_starts_are_kept_where_that_is_switched_on() {
         assert_eq!(row.start, start);
     }
 }
+
+/// What is remembered must not change what is read: targets that were scraped before and one that never was say the
+/// same, whatever changes in between: values, times, kinds, labels, the order, lines that are wrong.
+#[test]
+fn a_target_that_is_known_is_read_as_one_that_is_not() {
+    let mut seed = 0x9e37_79b9_7f4a_7c15u64;
+    let mut next = move |below: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % below
+    };
+    let values =
+        ["1", "2.5", "-3", "NaN", "+Inf", "1e3", "0.000001", "12345678901234567890", "4 99", "5  7", "x", "1 2 3"];
+    let kinds = ["counter", "gauge", "histogram", "untyped"];
+    let lines = [
+        "a",
+        "a{x=\"1\"}",
+        "a{x=\"2\"} ",
+        "a_bucket{le=\"1\"}",
+        "a_bucket{le=\"0.5\",y=\"é\"}",
+        " b{ z = \"\\\"q\" } ",
+        "b ",
+    ];
+    let (mut known, mut kind, mut good_ones, mut bare_ones) = (one(job()), 0, 0, 0);
+    for _ in 0..3_000 {
+        // Mostly only values change.
+        kind = if next(20) == 0 { next(4) as usize } else { kind };
+        let mut body = format!("# HELP a It is.\n# TYPE a {}\n", kinds[kind]);
+        let skipped = if next(10) == 0 { next(7) } else { 7 };
+        for (line, at) in lines.iter().zip(0..) {
+            let value = values[if next(60) == 0 { next(12) } else { next(8) } as usize];
+            if at != skipped {
+                body.push_str(&format!("{line} {value}\n"));
+            }
+        }
+        let text = if next(50) == 0 { &body[..body.len() - 1 - next(9) as usize] } else { &body };
+        let at = known.next_deadline().expect("a target is due");
+        let fetch = known.due(now(at.0)).expect("it is due");
+        let answer = Body { bytes: text.as_bytes(), content_type: TEXT };
+        let delivery = known.done(fetch.target, now(at.0), 0.5, Ok(answer)).expect("there");
+        (good_ones, bare_ones) =
+            (good_ones + u64::from(delivery.good), bare_ones + u64::from(delivery.batch.is_bare()));
+        let delivery = named(&mut known, delivery);
+        let (good, found) = (delivery.good, printed(&delivery.batch));
+        known.home(delivery);
+        let (fresh_good, expected) = scrape(&mut one(job()), Ok(text));
+        assert_eq!((good, &found[..found.len() - 1]), (fresh_good, &expected[..expected.len() - 1]), "{text}");
+        let error = |pools: &Pools| pools.status()[0].last.error.clone();
+        let mut fresh = one(job());
+        scrape(&mut fresh, Ok(text));
+        assert_eq!(error(&known), error(&fresh), "{text}");
+    }
+    assert!(good_ones > 2_000 && bare_ones > 500, "{good_ones} {bare_ones}");
+}
