@@ -17,8 +17,8 @@ impl TextScrape<'_> {
     /// Notes where the text of the series ends that was read; it begins with the entry.
     #[inline]
     pub(super) fn note_sent(&mut self) {
-        let is_plain = !self.options.type_and_unit && !(self.options.starts && self.is_open);
-        self.item.sent = if is_plain { (self.entry as u32, self.lexer.start as u32) } else { (0, 0) };
+        let tells_more = self.options.type_and_unit || (self.options.starts && self.is_open);
+        self.item.sent = if tells_more { (0, 0) } else { (self.entry as u32, self.lexer.start as u32) };
         self.item.metric = self.kind;
     }
 
