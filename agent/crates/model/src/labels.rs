@@ -48,6 +48,12 @@ impl Labels {
         check_packed(packed).then(|| Labels { packed: Arc::from(packed) })
     }
 
+    /// Returns the set whose packed form these bytes are, which somebody had from [`Labels::packed`] before: they are
+    /// not looked at again. Of other bytes a set is made that has some labels or none.
+    pub fn from_known(packed: &[u8]) -> Labels {
+        Labels { packed: Arc::from(packed) }
+    }
+
     /// Returns the packed form; equal sets have equal bytes.
     pub fn packed(&self) -> &[u8] {
         &self.packed

@@ -131,7 +131,9 @@ mod tests {
     use super::*;
     use model::Labels;
 
-    fn batch(sets: &[(&str, MetricKind, &[&[(&str, &str)]])]) -> Batch {
+    type Pairs<'a> = &'a [(&'a str, &'a str)];
+
+    fn batch(sets: &[(&str, MetricKind, &[Pairs<'_>])]) -> Batch {
         let mut batch = Batch::new();
         for (name, kind, rows) in sets {
             batch.family_with_unit(name, &format!("About {name}."), *kind, "things");
@@ -146,9 +148,8 @@ mod tests {
     #[test]
     fn a_layout_is_written_as_it_was() {
         let long = "x".repeat(300);
-        let first: &[&[(&str, &str)]] = &[&[("code", "200"), ("z", "1")], &[("code", "201"), ("z", "1")], &[]];
-        let second: &[&[(&str, &str)]] =
-            &[&[("a", "aa")], &[("a", "aaaa")], &[("a", "a")], &[("a", &long)], &[("a", "é")]];
+        let first: &[Pairs<'_>] = &[&[("code", "200"), ("z", "1")], &[("code", "201"), ("z", "1")], &[]];
+        let second: &[Pairs<'_>] = &[&[("a", "aa")], &[("a", "aaaa")], &[("a", "a")], &[("a", &long)], &[("a", "é")]];
         for kind in KINDS {
             let given =
                 batch(&[("first", MetricKind::Counter, first), ("second_total", kind, second), ("up", kind, &[&[]])]);
@@ -166,7 +167,7 @@ mod tests {
             .iter()
             .map(|n| [("n", n.as_str()), ("instance", "127.0.0.1:9100"), ("path", "/api/v1/things")])
             .collect();
-        let rows: Vec<&[(&str, &str)]> = rows.iter().map(|row| &row[..]).collect();
+        let rows: Vec<Pairs<'_>> = rows.iter().map(|row| &row[..]).collect();
         let given = batch(&[("requests_total", MetricKind::Counter, &rows)]);
         let layout = Layout::of(&given);
         assert!(layout.bytes.len() < 10 * 1_000, "{}", layout.bytes.len());

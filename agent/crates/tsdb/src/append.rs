@@ -459,7 +459,7 @@ fn look_up(packed: &[u8], index: &mut Index, block: u64, new_series: &mut u64) -
     if !index.has_memory_for(&labels) {
         return Err(Reason::Memory);
     }
-    let series = index.add(labels, block).ok_or(Reason::SeriesMax)?;
+    let series = index.add(&labels, block).ok_or(Reason::SeriesMax)?;
     *new_series += 1;
     Ok(series)
 }

@@ -13,6 +13,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use model::MetricKind;
+use model::labels::NAME;
 
 use crate::crc::crc32c;
 use crate::epochs::{Epoch, Epochs};
@@ -108,9 +109,9 @@ impl Small {
             return;
         }
         let mut names = HashSet::new();
-        index.each(&mut |labels| {
-            if !names.contains(labels.name()) {
-                names.insert(labels.name().to_owned());
+        index.each_label(&mut |name, value| {
+            if name == NAME {
+                names.insert(value.to_owned());
             }
         });
         // A histogram's or summary's series carry suffixes.

@@ -44,6 +44,7 @@ mod numbers;
 mod options;
 mod order;
 mod packed;
+mod pairs;
 mod record;
 mod refused;
 mod ring;

@@ -76,7 +76,7 @@ impl Order {
         if self.epoch != epoch {
             self.newest.clear();
         } else if self.newest.len() > index.len() + FORGOTTEN_MAX {
-            self.newest.retain(|series, _| index.labels(*series).is_some());
+            self.newest.retain(|series, _| index.contains(*series));
         }
         (self.epoch, self.now) = (epoch, now);
     }

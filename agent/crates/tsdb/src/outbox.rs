@@ -162,7 +162,7 @@ impl Cursor {
             },
             None => 0,
         };
-        let labels = source.shared.read().index.labels(described.series).cloned();
+        let labels = source.shared.read().index.labels(described.series);
         for (row, Line { base, tick, .. }) in rows {
             let Some(item) = reader.next(values, at) else { break };
             let own_time = match described.times {

@@ -245,11 +245,9 @@ impl Reader {
     /// Returns every label name, in ascending order.
     pub fn label_names(&self) -> Vec<String> {
         let mut names = BTreeSet::new();
-        self.shared.read().index.each(&mut |labels| {
-            for (name, _) in labels.iter() {
-                if !names.contains(name) {
-                    names.insert(name.to_owned());
-                }
+        self.shared.read().index.each_label(&mut |name, _| {
+            if !names.contains(name) {
+                names.insert(name.to_owned());
             }
         });
         names.into_iter().collect()
@@ -258,10 +256,8 @@ impl Reader {
     /// Returns every value of a label, in ascending order.
     pub fn label_values(&self, name: &str) -> Vec<String> {
         let mut values = BTreeSet::new();
-        self.shared.read().index.each(&mut |labels| {
-            if let Some(value) = labels.get(name)
-                && !values.contains(value)
-            {
+        self.shared.read().index.each_label(&mut |other, value| {
+            if other == name {
                 values.insert(value.to_owned());
             }
         });

@@ -288,7 +288,7 @@ impl<'a> Recover<'a> {
                 match replayed {
                     Replayed::Series(series) => {
                         let labels = Labels::from_packed(&self.labels)?;
-                        self.state.index.insert(series, labels, head.block);
+                        self.state.index.insert(series, &labels, head.block);
                     }
                     Replayed::Row => self.state.note_row(),
                     Replayed::Other => {}

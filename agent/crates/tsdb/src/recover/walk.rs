@@ -235,9 +235,10 @@ impl Recover<'_> {
         for _ in 0..count {
             let series = u32::try_from(last.checked_add(1)?.checked_add(take.zigzag()?)?).ok()?;
             take.labels(&mut packed)?;
-            match self.state.index.labels(series) {
-                Some(_) => self.state.index.seen(series, block),
-                None => self.state.index.insert(series, model::Labels::from_packed(&packed)?, block),
+            if self.state.index.contains(series) {
+                self.state.index.seen(series, block);
+            } else {
+                self.state.index.insert(series, &model::Labels::from_packed(&packed)?, block);
             }
             last = i64::from(series);
         }
