@@ -10,7 +10,7 @@ use crate::{assert_caught, assert_tidy};
 /// Each package of the workspace, by its short name, and what it may name. `*` is everything.
 const ARROWS: &[(&str, &[&str])] = &[
     ("tests", &["*"]),
-    ("benches", &["tsdb", "exposition", "model"]),
+    ("benches", &["targets", "tsdb", "exposition", "model"]),
     ("fuzz", &["tsdb", "exposition", "promql", "model", "exporters"]),
     (
         "narthex",
