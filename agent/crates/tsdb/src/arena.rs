@@ -1,14 +1,19 @@
 //! Where the open block's columns grow: one pool of small segments, so that hundreds of growing byte streams need
 //! neither an allocation each nor room to spare.
 //!
-//! Segments of 60 bytes are chained by index and lie in slabs of 16 KiB. Nothing is freed one by one: when a block
-//! is sealed the whole pool is emptied and filled again, so a steady store allocates only when it is fuller than
-//! ever before.
+//! Segments of 60 bytes are chained by index and lie in slabs of 16 KiB, those behind the first megabyte in slabs of
+//! 256 KiB: allocators give what is so large back to the system when it is freed. Nothing is freed one by one: when a
+//! block is sealed the whole pool is emptied and filled again, so a steady store allocates only when it is fuller than
+//! ever before; or it is dropped, where it is large.
 
 use crate::codec::{RUN, RUN_MAX};
 
 const SEGMENT_BYTES: usize = 60;
 const SLAB_SEGMENTS: usize = 256;
+/// How many slabs are of that size; those behind them have so many segments.
+const SMALL_SLABS: usize = 64;
+const LARGE_SLAB_SEGMENTS: usize = 4_096;
+const SMALL_SEGMENTS: usize = SMALL_SLABS * SLAB_SEGMENTS;
 const NONE: u32 = u32::MAX;
 
 #[derive(Clone)]
@@ -53,8 +58,10 @@ impl Arena {
 
     fn add(&mut self) -> u32 {
         let index = self.used;
-        if index as usize == self.slabs.len() * SLAB_SEGMENTS {
-            let slab = vec![Segment { next: NONE, bytes: [0; SEGMENT_BYTES] }; SLAB_SEGMENTS];
+        let (slab, _) = place(index);
+        if slab == self.slabs.len() {
+            let segments = if slab < SMALL_SLABS { SLAB_SEGMENTS } else { LARGE_SLAB_SEGMENTS };
+            let slab = vec![Segment { next: NONE, bytes: [0; SEGMENT_BYTES] }; segments];
             self.slabs.push(slab.into_boxed_slice());
         }
         self.used += 1;
@@ -63,11 +70,23 @@ impl Arena {
     }
 
     fn get(&self, index: u32) -> &Segment {
-        &self.slabs[index as usize / SLAB_SEGMENTS][index as usize % SLAB_SEGMENTS]
+        let (slab, at) = place(index);
+        &self.slabs[slab][at]
     }
 
     fn get_mut(&mut self, index: u32) -> &mut Segment {
-        &mut self.slabs[index as usize / SLAB_SEGMENTS][index as usize % SLAB_SEGMENTS]
+        let (slab, at) = place(index);
+        &mut self.slabs[slab][at]
+    }
+}
+
+/// Returns in which slab a segment lies, and where.
+#[inline]
+fn place(index: u32) -> (usize, usize) {
+    let index = index as usize;
+    match index.checked_sub(SMALL_SEGMENTS) {
+        None => (index / SLAB_SEGMENTS, index % SLAB_SEGMENTS),
+        Some(behind) => (SMALL_SLABS + behind / LARGE_SLAB_SEGMENTS, behind % LARGE_SLAB_SEGMENTS),
     }
 }
 
@@ -161,6 +180,25 @@ mod tests {
                 assert_eq!(out, expected[from..]);
             }
         }
+    }
+
+    #[test]
+    fn segments_lie_one_after_the_other_in_slabs_of_both_sizes() {
+        let (mut arena, mut expected) = (Arena::default(), (0, 0));
+        for index in 0..(SMALL_SEGMENTS + 2 * LARGE_SLAB_SEGMENTS + 1) as u32 {
+            assert_eq!((arena.add(), place(index)), (index, expected));
+            expected.1 += 1;
+            if expected.1 == arena.slabs[expected.0].len() {
+                expected = (expected.0 + 1, 0);
+            }
+        }
+        assert_eq!(arena.slabs.len(), SMALL_SLABS + 3);
+        let (mut stream, bytes) = (Stream::default(), vec![7; 2_000_000]);
+        arena.clear();
+        stream.push(&mut arena, &bytes);
+        let mut out = Vec::new();
+        stream.copy(&arena, 1, &mut out);
+        assert_eq!((out.len(), arena.slabs.len()), (bytes.len() - 1, SMALL_SLABS + 5));
     }
 
     #[test]

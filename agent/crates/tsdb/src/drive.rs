@@ -9,6 +9,7 @@ use std::sync::Arc;
 use model::{Mono, Now, RowId, UnixMs};
 
 use crate::head::Head;
+use crate::head::track::Pool;
 use crate::index::LINES_MAX;
 use crate::journal::Journal;
 use crate::layout::{BLOB_PAYLOAD, PAGE};
@@ -161,7 +162,7 @@ impl Store {
         let state = &mut *shared.write();
         if let Some(dropped) = state.frozen.take() {
             state.stats.dropped += u64::from(dropped.rows);
-            self.spare = Some(dropped.pool);
+            self.spare = Some(dropped.pool).filter(Pool::is_worth_keeping);
             self.sealing = None;
             self.seal_attempt += 1;
         }
@@ -288,7 +289,7 @@ impl Store {
             journal.free(sealing.block.number);
         }
         if let Some(frozen) = state.frozen.take() {
-            self.spare = Some(frozen.pool);
+            self.spare = Some(frozen.pool).filter(Pool::is_worth_keeping);
         }
         self.sealing = None;
     }

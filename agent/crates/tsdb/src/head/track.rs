@@ -63,7 +63,16 @@ pub(crate) struct Pool {
     pub marks: Marks,
 }
 
+/// The largest pool that a block leaves to the next, in bytes. A larger one is of a store with so many series that it
+/// had better lie with the system while it is not needed, which is nearly always.
+const KEPT_BYTES_MAX: usize = 2 << 20;
+
 impl Pool {
+    /// Returns whether another block should have this pool.
+    pub fn is_worth_keeping(&self) -> bool {
+        self.bytes() <= KEPT_BYTES_MAX
+    }
+
     /// Empties the pool and keeps its memory.
     pub fn clear(&mut self) {
         self.arena.clear();
@@ -211,6 +220,16 @@ mod tests {
                 assert_eq!(reader.next_int(&bytes, base), Some(*time), "time {at}");
             }
         }
+    }
+
+    #[test]
+    fn a_pool_is_left_to_the_next_block_unless_it_is_large() {
+        let (mut pool, mut track, mut token) = (Pool::default(), Track::default(), Vec::new());
+        assert!(pool.is_worth_keeping());
+        while track.len() < KEPT_BYTES_MAX {
+            track.push_int(&mut pool, (track.len() as i64).wrapping_mul(0x9e37_79b9_7f4a_7c15u64 as i64), &mut token);
+        }
+        assert!(!pool.is_worth_keeping());
     }
 
     #[test]
