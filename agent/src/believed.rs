@@ -15,7 +15,7 @@ use model::Labels;
 
 use crate::collect::Lanes;
 use crate::config::{Auth, Config, Loaded, Mqtt, Outside, RemoteWrite, SecretSource};
-use crate::core::Setup;
+use crate::core::{MQTT_CELLS, REMOTE_WRITE_CELLS, Setup};
 use crate::house::{BUILD_DATE, Line, SharedReader};
 use crate::io::mqtt::{Broker, Publisher};
 use crate::io::post::Poster;
@@ -188,7 +188,7 @@ pub fn upstreams(config: &Config, around: &Surroundings<'_>) -> Result<Vec<Upstr
 }
 
 fn start_remote_write(remote: &RemoteWrite, around: &Surroundings<'_>) -> Result<Upstream, String> {
-    let cell = format!("remote_write/{}", remote.name);
+    let cell = format!("{REMOTE_WRITE_CELLS}{}", remote.name);
     let config = forward::remote_write::Config {
         external_labels: around.external_labels.clone(),
         relabel: remote.relabel.clone(),
@@ -214,7 +214,7 @@ fn start_remote_write(remote: &RemoteWrite, around: &Surroundings<'_>) -> Result
 }
 
 fn start_mqtt(mqtt: &Mqtt, around: &Surroundings<'_>) -> Result<Upstream, String> {
-    let cell = format!("mqtt/{}", mqtt.name);
+    let cell = format!("{MQTT_CELLS}{}", mqtt.name);
     let selectors: Vec<_> = mqtt.select.iter().map(|selector| selector.matchers.clone()).collect();
     let select = if selectors.is_empty() { Selection::all() } else { Selection::any_of(selectors) };
     let config = forward::mqtt::Config { select, seed: seed(&cell), ..forward::mqtt::Config::default() };

@@ -52,6 +52,12 @@ const RULES_CELL: &str = "rules";
 /// The cell that keeps what receivers were told.
 const NOTIFY_CELL: &str = "notify";
 
+/// How the cells of remote-write upstreams begin, which keep what was acknowledged and what is in doubt.
+pub const REMOTE_WRITE_CELLS: &str = "remote_write/";
+/// And those of brokers.
+pub const MQTT_CELLS: &str = "mqtt/";
+const UPSTREAM_CELLS: [&str; 2] = [REMOTE_WRITE_CELLS, MQTT_CELLS];
+
 /// The most who wait to see the rules; further ones are not called.
 const LOOKS_MAX: usize = 8;
 
@@ -220,6 +226,10 @@ impl Core {
             Event::Evaluated(job) => self.evaluated(now, job, out),
             Event::Noticed(id, outcome) => self.noticed(now, id, outcome),
             Event::Keep(cell, bytes, done) => {
+                // What an upstream is about to send keeps its dates, whatever becomes of the clock.
+                if let Some(acks) = forward::Acks::restore(&bytes) {
+                    self.store.note_sent(acks.newest());
+                }
                 self.keep(&cell, &bytes);
                 self.drain(out);
                 out.push(Effect::Call(done));
@@ -484,10 +494,6 @@ impl Core {
 
     /// Keeps a small state; what does not fit is said, and the one before stays.
     fn keep(&mut self, cell: &str, bytes: &[u8]) {
-        // What an upstream is about to send keeps its dates, whatever becomes of the clock.
-        if let Some(acks) = forward::Acks::restore(bytes) {
-            self.store.note_sent(acks.newest());
-        }
         if let Err(error) = self.store.put_cell(cell, bytes) {
             log::error!("keeping {cell}: {error}");
         }
@@ -527,8 +533,9 @@ mod tests;
 
 /// Returns the newest row that any upstream was handed before this start.
 fn newest_sent(store: &Store) -> model::RowId {
-    let cells = store.cell_names("").into_iter().filter_map(|name| store.cell(&name));
-    cells.filter_map(|cell| forward::Acks::restore(&cell)).map(|acks| acks.newest()).max().unwrap_or_default()
+    let names = UPSTREAM_CELLS.into_iter().flat_map(|prefix| store.cell_names(prefix));
+    let acks = names.filter_map(|name| forward::Acks::restore(&store.cell(&name)?));
+    acks.map(|acks| acks.newest()).max().unwrap_or_default()
 }
 
 /// Returns when the next collection, begun at the latest an interval from now, is taken for failed.

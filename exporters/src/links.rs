@@ -10,9 +10,9 @@ use crate::host::Host;
 use crate::netlink::{Dialog, Netlink, attribute, text, u32_at};
 
 /// `RTM_GETLINK`: tell of all devices.
-pub const GET: u16 = 18;
+const GET: u16 = 18;
 /// `RTM_NEWLINK`: a device.
-pub const NEW: u16 = 16;
+const NEW: u16 = 16;
 /// The bytes of `struct ifinfomsg`.
 pub const HEAD_BYTES: usize = 16;
 /// The device's name among its attributes.
@@ -29,19 +29,20 @@ pub struct Links {
 }
 
 impl Links {
-    /// Asks for all devices.
-    pub fn read(&mut self, host: &Host, dialog: &mut Dialog) -> Result<(), CollectError> {
+    /// Learns the names of all devices.
+    pub fn read(&mut self, host: &Host) -> Result<(), CollectError> {
         self.text.clear();
         self.links.clear();
-        dialog.start(GET, true).head(&[0; HEAD_BYTES]).ask(host, Netlink::Route, &mut |kind, bytes| {
+        let told = host.links.borrow_mut().each(host, &mut |bytes| {
             let index = u32_at(bytes, INDEX_AT);
             let name = bytes.get(HEAD_BYTES..).and_then(|rest| attribute(rest, IFLA_IFNAME)).and_then(text);
-            if let (NEW, Some(index), Some(name)) = (kind, index, name) {
+            if let (Some(index), Some(name)) = (index, name) {
                 let start = self.text.len();
                 self.text.push_str(name);
                 self.links.push((index, start, self.text.len()));
             }
-        })
+        });
+        told.map_err(|source| CollectError::Io { path: "netlink".into(), source })
     }
 
     /// Returns the name of a device, empty where there is none of this number.
@@ -58,7 +59,7 @@ pub struct Answer {
     messages: Vec<u8>,
     ends: Vec<usize>,
     /// What asking came to; `None`: nobody has asked in this collection.
-    asked: Option<Result<(), io::ErrorKind>>,
+    asked: Option<io::Result<()>>,
 }
 
 impl Answer {
@@ -83,10 +84,11 @@ impl Answer {
                     ends.push(messages.len());
                 }
             });
-            *asked = Some(answered.map_err(|error| error.kind()));
+            *asked = Some(answered);
         }
-        if let Some(Err(kind)) = *asked {
-            return Err(kind.into());
+        if let Some(Err(error)) = asked {
+            // Each who asks is told the same.
+            return Err(error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error));
         }
         let mut start = 0;
         for end in ends {

@@ -30,7 +30,7 @@ pub const INFO: CollectorInfo = CollectorInfo {
     default_on: true,
     make: |settings| Ok(Box::new(Netclass::new(settings)?)),
     flags: &[IGNORED, INVALID_SPEED, NETLINK],
-    doc: "State, speed and properties of each network device, from `/sys/class/net`.",
+    doc: "State, speed and properties of each network device, from netlink and `/sys/class/net`.",
 };
 
 const IGNORED: FlagInfo = FlagInfo {

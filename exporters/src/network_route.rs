@@ -91,7 +91,7 @@ impl Collector for NetworkRoute {
 
     fn collect(&mut self, host: &Host, out: &mut Batch) -> Result<(), CollectError> {
         self.counts.clear();
-        self.links.read(host, &mut self.dialog)?;
+        self.links.read(host)?;
         let (mut told, mut is_whole) = (0, true);
         let question = self.dialog.start(RTM_GETROUTE, true).head(&[0; HEAD_BYTES]);
         let asked = question.ask(host, Netlink::Route, &mut |kind, message| {

@@ -111,7 +111,7 @@ impl Qdisc {
     }
 
     fn ask(&mut self, host: &Host) -> Result<(), CollectError> {
-        self.links.read(host, &mut self.dialog)?;
+        self.links.read(host)?;
         let mut is_whole = true;
         let question = self.dialog.start(RTM_GETQDISC, true).head(&[0; HEAD_BYTES]);
         question.ask(host, Netlink::Route, &mut |kind, message| {

@@ -6,6 +6,7 @@
 //!
 //! Source: RFC 1035, RFC 2782; Prometheus 3, `discovery/dns/dns.go`.
 
+pub(super) mod name;
 mod wire;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -43,7 +43,7 @@ pub struct Addresses {
 
 impl Addresses {
     pub fn collect(&mut self, host: &Host, dialog: &mut Dialog, out: &mut Batch) -> Result<(), CollectError> {
-        self.links.read(host, dialog)?;
+        self.links.read(host)?;
         let Addresses { links, text, sheet } = self;
         let question = dialog.start(RTM_GETADDR, true).head(&[0; HEAD_BYTES]);
         let asked = question.ask(host, Netlink::Route, &mut |_, message| {

@@ -3,19 +3,15 @@
 //! ```text
 //! id flags 0001 answers authority additional | name 00 type class | records ...
 //! ```
-//! A name in an answer may point back into the message; pointers only ever lead to what was before them, so there is
-//! no loop. Records of other kinds (a CNAME on the way) are passed over.
+//! Records of other kinds (a CNAME on the way) are passed over.
 //!
-//! Source: RFC 1035, sections 4.1 and 4.1.4; RFC 6891 for the larger UDP answer.
+//! Source: RFC 1035, section 4.1; RFC 6891 for the larger UDP answer.
 
+use super::name;
 use crate::config::Record;
 
 /// The largest answer by UDP that is asked for, in bytes.
 pub(super) const UDP_BYTES_MAX: usize = 4096;
-/// The longest name, in bytes.
-const NAME_BYTES_MAX: usize = 255;
-/// The longest label, in bytes.
-const LABEL_BYTES_MAX: usize = 63;
 /// The most answers that are taken.
 const ANSWERS_MAX: usize = 2_000;
 const HEADER_BYTES: usize = 12;
@@ -74,18 +70,7 @@ pub(super) fn question(id: u16, name: &str, record: Record) -> Option<Vec<u8>> {
     for number in [id, 0x0100, 1, 0, 0, 1] {
         out.extend_from_slice(&number.to_be_bytes());
     }
-    let name = name.strip_suffix('.').unwrap_or(name);
-    if name.is_empty() || name.len() > NAME_BYTES_MAX - 2 {
-        return None;
-    }
-    for label in name.split('.') {
-        if label.is_empty() || label.len() > LABEL_BYTES_MAX {
-            return None;
-        }
-        out.push(label.len() as u8);
-        out.extend_from_slice(label.as_bytes());
-    }
-    out.push(0);
+    name::put(&mut out, name.strip_suffix('.').unwrap_or(name).split('.'))?;
     for number in [number(record), CLASS_IN] {
         out.extend_from_slice(&number.to_be_bytes());
     }
@@ -151,34 +136,13 @@ fn records(message: &[u8], mut at: usize, count: usize, record: Record) -> Optio
 
 /// Reads a name; returns it with its final dot, and where it ends in the message.
 fn name(message: &[u8], start: usize) -> Option<(String, usize)> {
-    let (mut out, mut at, mut end, mut limit) = (String::new(), start, None, start);
-    loop {
-        let length = usize::from(*message.get(at)?);
-        match length {
-            0 => break,
-            1..=LABEL_BYTES_MAX => {
-                let label = message.get(at + 1..at + 1 + length)?;
-                out.extend(label.iter().map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { '?' }));
-                out.push('.');
-                if out.len() > NAME_BYTES_MAX {
-                    return None;
-                }
-                at += 1 + length;
-            }
-            0xc0.. => {
-                let target = (length & 0x3f) << 8 | usize::from(*message.get(at + 1)?);
-                end.get_or_insert(at + 2);
-                // Only backwards: every jump makes what is left to jump to smaller.
-                if target >= limit {
-                    return None;
-                }
-                (at, limit) = (target, target);
-            }
-            _ => return None,
-        }
-    }
+    let mut out = String::new();
+    let end = name::take(message, start, &mut |label| {
+        out.extend(label.iter().map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { '?' }));
+        out.push('.');
+    })?;
     if out.is_empty() {
         out.push('.');
     }
-    Some((out, end.unwrap_or(at + 1)))
+    Some((out, end))
 }

@@ -1,12 +1,13 @@
 //! Multicast DNS packets: questions out, records of four kinds in. Bounds are checked at every byte.
 //!
-//! A name may point back into the packet; pointers only ever lead to what was before them, so there is no loop. Dots
-//! within a label (`Barn 2.0`) are kept as they are, for people read them. Of a packet that breaks off the records before
-//! the break count.
+//! Dots within a label (`Barn 2.0`) are kept as they are, for people read them. Of a packet that breaks off the records
+//! before the break count.
 //!
 //! Source: RFC 1035, section 4.1; RFC 6762, section 18.
 
 use std::net::Ipv4Addr;
+
+use crate::io::dns::name;
 
 pub(super) const A: u16 = 1;
 pub(super) const PTR: u16 = 12;
@@ -14,8 +15,6 @@ pub(super) const TXT: u16 = 16;
 pub(super) const SRV: u16 = 33;
 
 const HEADER_BYTES: usize = 12;
-const NAME_BYTES_MAX: usize = 255;
-const LABEL_BYTES_MAX: usize = 63;
 const CLASS_IN: u16 = 1;
 /// The answer to this question may come to us alone.
 const UNICAST: u16 = 0x8000;
@@ -52,21 +51,11 @@ pub(super) fn question(asked: &[(String, u16)]) -> Option<Vec<u8>> {
         out.extend_from_slice(&number.to_be_bytes());
     }
     for (name, kind) in asked {
-        if name.is_empty() || name.len() > NAME_BYTES_MAX - 2 {
-            return None;
-        }
         // An instance's own label may have dots; what follows it begins with an underscore.
         let (first, rest) = name.split_at(name.find("._").filter(|_| !name.starts_with('_')).unwrap_or(0));
         let labels =
             Some(first).filter(|first| !first.is_empty()).into_iter().chain(rest.trim_start_matches('.').split('.'));
-        for label in labels {
-            if label.is_empty() || label.len() > LABEL_BYTES_MAX {
-                return None;
-            }
-            out.push(label.len() as u8);
-            out.extend_from_slice(label.as_bytes());
-        }
-        out.push(0);
+        name::put(&mut out, labels)?;
         for number in [*kind, CLASS_IN | UNICAST] {
             out.extend_from_slice(&number.to_be_bytes());
         }
@@ -130,33 +119,12 @@ fn texts(mut data: &[u8]) -> Vec<String> {
 
 /// Reads a name; returns it without a final dot, and where it ends in the packet.
 fn name(packet: &[u8], start: usize) -> Option<(String, usize)> {
-    let (mut out, mut at, mut end, mut limit) = (String::new(), start, None, start);
-    loop {
-        let length = usize::from(*packet.get(at)?);
-        match length {
-            0 => return Some((out, end.unwrap_or(at + 1))),
-            1..=LABEL_BYTES_MAX => {
-                let label =
-                    String::from_utf8_lossy(packet.get(at + 1..at + 1 + length)?).replace(char::is_control, "?");
-                if !out.is_empty() {
-                    out.push('.');
-                }
-                out.push_str(&label);
-                if out.len() > NAME_BYTES_MAX {
-                    return None;
-                }
-                at += 1 + length;
-            }
-            0xc0.. => {
-                let target = (length & 0x3f) << 8 | usize::from(*packet.get(at + 1)?);
-                end.get_or_insert(at + 2);
-                // Only backwards: every jump makes what is left to jump to smaller.
-                if target >= limit {
-                    return None;
-                }
-                (at, limit) = (target, target);
-            }
-            _ => return None,
+    let mut out = String::new();
+    let end = name::take(packet, start, &mut |label| {
+        if !out.is_empty() {
+            out.push('.');
         }
-    }
+        out.push_str(&String::from_utf8_lossy(label).replace(char::is_control, "?"));
+    })?;
+    Some((out, end))
 }
