@@ -24,12 +24,23 @@ cross_cargo() {
         PATH="$cross_dir/venv/bin:$PATH" \
         RUSTC="$cross_dir/rustc" \
         RUSTC_BOOTSTRAP=1 \
+        TARGET_CFLAGS="$(c_flags)" \
         ZIG_GLOBAL_CACHE_DIR="$cross_dir/cache/zig" \
         CARGO_ZIGBUILD_CACHE_DIR="$cross_dir/cache/cargo-zigbuild" \
         CARGO_ENCODED_RUSTFLAGS="$(rust_flags)" \
         CARGO_TARGET_DIR="$cross_dir/build" \
         cargo-zigbuild "$command" --manifest-path "$manifest" --jobs "${NARTHEX_CROSS_JOBS:-2}" "$@" \
         2> >(without_hosts >&2)
+}
+
+# Prints the flags of what is C: no tables for an unwinder that is not there, and of zstd only the ways
+# to compress that the store asks for (levels 1 and 6: fast, lazy, lazy2).
+c_flags() {
+    local way
+    printf -- '-fno-asynchronous-unwind-tables -fno-unwind-tables'
+    for way in DFAST GREEDY BTLAZY2 BTOPT BTULTRA; do
+        printf ' -DZSTD_EXCLUDE_%s_BLOCK_COMPRESSOR=1' "$way"
+    done
 }
 
 # Prints rustc's flags, separated as cargo wants them where a path may hold a space.

@@ -82,8 +82,8 @@ struct Worker {
     /// What was said of collectors that fail.
     troubles: BTreeMap<&'static str, Trouble>,
     writer: exposition::TextWriter,
-    /// How long the text was the last time.
-    text_bytes: usize,
+    /// What was printed last, whose memory is used again when nobody reads it any more.
+    text: Arc<String>,
 }
 
 impl Worker {
@@ -99,7 +99,7 @@ impl Worker {
             printing: false,
             troubles: BTreeMap::new(),
             writer: exposition::TextWriter::new(),
-            text_bytes: 0,
+            text: Arc::default(),
         }
     }
 
@@ -129,15 +129,9 @@ impl Worker {
                 self.readers.push(reply);
                 self.collect_for_readers();
             }
-            Ask::Print(batch, mut readers) => {
-                let mut text = String::with_capacity(self.text_bytes);
-                self.writer.write(&batch, &mut text);
-                self.text_bytes = text.len();
-                let last = readers.pop();
-                readers.into_iter().for_each(|reply| reply(text.clone()));
-                if let Some(reply) = last {
-                    reply(text);
-                }
+            Ask::Print(batch, readers) => {
+                self.print(&batch);
+                readers.into_iter().for_each(|reply| reply(self.text.clone()));
                 self.keep(batch);
                 self.printing = false;
                 self.collect_for_readers();
@@ -153,6 +147,16 @@ impl Worker {
             }
         }
         self.collect_if_due();
+    }
+
+    fn print(&mut self, batch: &Batch) {
+        if Arc::get_mut(&mut self.text).is_none() {
+            self.text = Arc::new(String::with_capacity(self.text.len()));
+        }
+        if let Some(text) = Arc::get_mut(&mut self.text) {
+            text.clear();
+            self.writer.write(batch, text);
+        }
     }
 
     fn collect_for_readers(&mut self) {
@@ -171,7 +175,7 @@ impl Worker {
         // Keep the rhythm; what was missed is not invented.
         let missed = now.since_ms(self.next) / self.interval_ms;
         let next = self.next.plus_ms((missed + 1) * self.interval_ms);
-        self.next = next;
+        // What is due is shown to be so until it has been done: that is how one that hangs is seen.
         self.collect(Vec::new());
         self.is_due_at(next);
     }

@@ -136,7 +136,7 @@ impl Answer {
 }
 
 /// Takes the text of a fresh collection.
-pub type MetricsReply = Box<dyn FnOnce(String) + Send>;
+pub type MetricsReply = Box<dyn FnOnce(Arc<String>) + Send>;
 
 /// Takes the text of some collectors, or why they are refused.
 pub type SelectedReply = Box<dyn FnOnce(Result<String, String>) + Send>;

@@ -102,9 +102,9 @@ impl Filesystem {
         self.text.clear();
         self.mounts.clear();
         // Without the right to read process 1, our own view of the mounts is what there is.
-        let is_own = self.file.text(host, &host.procfs, &["1/mountinfo"]).is_err();
+        let is_own = self.file.kept_text(&host.procfs, "1/mountinfo").is_err();
         let text = match is_own {
-            true => self.own.text(host, &host.procfs, &["self/mountinfo"])?,
+            true => self.own.kept_text(&host.procfs, "self/mountinfo")?,
             false => self.file.last_text()?,
         };
         let mut bad = None;

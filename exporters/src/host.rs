@@ -11,10 +11,12 @@ use std::cell::RefCell;
 use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use rustix::buffer::spare_capacity;
 use rustix::fs::{Mode, OFlags, RawDir};
+use rustix::io::Errno;
 
 use crate::error::CollectError;
 use crate::links::Answer;
@@ -231,8 +233,10 @@ impl Reader {
             self.kept = Some(open(&self.path)?);
         }
         let file = self.kept.as_ref().expect("opened above");
-        let is_kernels = base == Path::new("/proc");
-        let read = fill(file, is_kernels, &mut self.buf);
+        let is_kernels = base == Path::new("/proc") || base == Path::new("/sys");
+        // Where directories are named, one record may be longer.
+        let ends_short = is_kernels && !name.ends_with("mountinfo");
+        let read = fill(file, ends_short, &mut self.buf);
         if read.is_err() || !is_kernels {
             self.kept = None;
         }
@@ -360,7 +364,6 @@ fn as_text<'b>(path: &Path, buf: &'b [u8]) -> Result<&'b str, CollectError> {
 /// Returns whether the kernel only says that there is nothing to say: no such file, not for this process, or a
 /// driver that knows the file and not the value (a battery without a gauge), or a process that has just ended.
 pub(crate) fn is_silence(error: &io::Error) -> bool {
-    use rustix::io::Errno;
     const CODES: [Errno; 6] = [Errno::NODATA, Errno::OPNOTSUPP, Errno::INVAL, Errno::AGAIN, Errno::NODEV, Errno::SRCH];
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::PermissionDenied)
         || CODES.iter().any(|known| error.raw_os_error() == Some(known.raw_os_error()))
@@ -379,7 +382,8 @@ fn read_error(path: &Path, source: io::Error) -> CollectError {
 
 /// Opens a file without waiting for it: a pipe that somebody left in a folder has nothing to say.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
-    File::options().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path)
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
 }
 
 /// Reads from the start until nothing more comes: files of the kernel do not know their size beforehand. One that is
@@ -390,36 +394,29 @@ fn fill(file: &File, is_kernels: bool, buf: &mut Vec<u8>) -> io::Result<()> {
     if buf.capacity() > BUF_BYTES_KEPT && buf.len() < buf.capacity() / 4 {
         *buf = Vec::new();
     }
-    // What was read before is written over; only what lies behind it is made zeros.
-    buf.resize(buf.capacity().max(1_024), 0);
-    let mut filled = 0;
+    buf.clear();
+    buf.reserve(1_024);
     loop {
-        if filled == buf.len() {
+        let filled = buf.len();
+        if filled == buf.capacity() {
             let is_long = || file.metadata().is_ok_and(|found| found.len() > FILE_BYTES_MAX as u64);
             if filled >= FILE_BYTES_MAX || (filled >= BUF_BYTES_KEPT && is_long()) {
                 buf.clear();
                 return Err(io::ErrorKind::FileTooLarge.into());
             }
-            buf.resize((filled * 2).min(FILE_BYTES_MAX), 0);
+            buf.reserve_exact((filled * 2).min(FILE_BYTES_MAX) - filled);
         }
-        match file.read_at(&mut buf[filled..], filled as u64) {
-            Ok(0) => break,
-            Ok(bytes) => {
-                let is_last = is_kernels && bytes < SHORT_READ_BYTES && bytes < buf.len() - filled;
-                filled += bytes;
-                if is_last {
-                    break;
-                }
-            }
-            Err(source) if source.kind() == io::ErrorKind::Interrupted => {}
+        let room = buf.capacity() - filled;
+        match rustix::io::pread(file, spare_capacity(buf), filled as u64) {
+            Ok(0) => return Ok(()),
+            Ok(bytes) if is_kernels && bytes < SHORT_READ_BYTES && bytes < room => return Ok(()),
+            Ok(_) | Err(Errno::INTR) => {}
             Err(source) => {
                 buf.clear();
-                return Err(source);
+                return Err(source.into());
             }
         }
     }
-    buf.truncate(filled);
-    Ok(())
 }
 
 #[cfg(test)]

@@ -14,7 +14,8 @@ use model::{Batch, MetricKind};
 
 use crate::collector::{Collector, CollectorInfo};
 use crate::error::{CollectError, Troubles};
-use crate::host::{Host, Names, Reader};
+use crate::folder::{Desk, Folder};
+use crate::host::{Host, Names};
 
 /// The line in the list.
 pub const INFO: CollectorInfo = CollectorInfo {
@@ -31,8 +32,31 @@ const DIR: &str = "devices/system/clocksource";
 #[derive(Default)]
 struct Time {
     names: Names,
-    file: Reader,
+    sources: Sources,
     zone: zone::Zone,
+}
+
+/// Reads the files of clock sources, which stay open.
+#[derive(Default)]
+struct Sources {
+    desk: Desk,
+    folders: Vec<(String, Folder)>,
+}
+
+impl Sources {
+    fn text(&mut self, host: &Host, device: &str, file: (usize, &str)) -> Result<&str, CollectError> {
+        let at = self.folders.iter().position(|(name, _)| name == device).unwrap_or_else(|| {
+            self.folders.push((device.to_owned(), Folder::new([DIR, "/", device].concat())));
+            self.folders.len() - 1
+        });
+        let Sources { desk, folders } = self;
+        let folder = &mut folders[at].1;
+        desk.enter(&host.sysfs, folder)?;
+        desk.text(&host.sysfs, folder, file)?.ok_or_else(|| CollectError::Io {
+            path: host.sysfs.join(DIR).join(device).join(file.1),
+            source: std::io::ErrorKind::NotFound.into(),
+        })
+    }
 }
 
 impl Collector for Time {
@@ -54,12 +78,12 @@ impl Collector for Time {
         let mut troubles = Troubles::default();
         for (file, name, help) in [
             (
-                "available_clocksource",
+                (0, "available_clocksource"),
                 "node_time_clocksource_available_info",
                 "Available clocksources read from '/sys/devices/system/clocksource'.",
             ),
             (
-                "current_clocksource",
+                (1, "current_clocksource"),
                 "node_time_clocksource_current_info",
                 "Current clocksource read from '/sys/devices/system/clocksource'.",
             ),
@@ -67,7 +91,7 @@ impl Collector for Time {
             out.family(name, help, MetricKind::Gauge);
             for device in self.names.iter() {
                 let Some(number) = device.strip_prefix("clocksource") else { continue };
-                let text = self.file.text(host, &host.sysfs, &[DIR, "/", device, "/", file]);
+                let text = self.sources.text(host, device, file);
                 for source in troubles.note(text).unwrap_or("").split_ascii_whitespace() {
                     out.add(&[("clocksource", source), ("device", number)], 1.0);
                 }

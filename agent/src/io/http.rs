@@ -184,14 +184,28 @@ impl Server {
         busy.store(true, Ordering::Relaxed);
         let answer = match request {
             Err(refusal) => refusal,
-            Ok(request) if request.path == "/metrics" => {
-                smaller(metrics(&self.web, &request).await, encoding, &self.packer)
-            }
+            Ok(request) if request.path == "/metrics" => match metrics(&self.web, &request).await {
+                Err(refusal) => smaller(refusal, encoding, &self.packer),
+                Ok(text) => return self.exposition(text, encoding),
+            },
             // Health is asked most when the machine is busiest: it waits for nobody.
             Ok(request) if matches!(request.path.as_str(), "/-/healthy" | "/-/ready") => self.web.answer(&request),
             Ok(request) => return self.compute(request, encoding, stop).await,
         };
         response(answer, None)
+    }
+
+    /// Answers with a text of metrics, made smaller where the client takes it so.
+    fn exposition(&self, text: Arc<String>, encoding: Option<Encoding>) -> hyper::Response<Full<Bytes>> {
+        let answer = Answer::exposition(String::new());
+        let packed = encoding.filter(|_| text.len() >= gzip::BYTES_MIN);
+        let packed = packed.and_then(|encoding| Some((self.packer.compress(encoding, text.as_bytes())?, encoding)));
+        match packed {
+            Some((packed, encoding)) => {
+                with_body(answer.with("content-encoding", encoding.name()), Bytes::from(packed))
+            }
+            None => with_body(answer, Bytes::from_owner(Shared(text))),
+        }
     }
 
     /// Judges who asks; a password is compared beside this thread, one at a time, before anything of a body is read.
@@ -276,20 +290,22 @@ impl Drop for StopOnDrop {
     }
 }
 
-async fn metrics(web: &Arc<Web>, request: &Request) -> Answer {
+async fn metrics(web: &Arc<Web>, request: &Request) -> Result<Arc<String>, Answer> {
     if let Some(refusal) = web.check_metrics(request) {
-        return refusal;
+        return Err(refusal);
     }
     let (tell, told) = tokio::sync::oneshot::channel();
     match web.selection(request) {
-        Err(refusal) => return refusal,
-        Ok(Some(selection)) => web.selected_metrics(selection, Box::new(move |text| drop(tell.send(text)))),
+        Err(refusal) => return Err(refusal),
+        Ok(Some(selection)) => {
+            web.selected_metrics(selection, Box::new(move |text| drop(tell.send(text.map(Arc::new)))));
+        }
         Ok(None) => web.fresh_metrics(Box::new(move |text| drop(tell.send(Ok(text))))),
     }
     match tokio::time::timeout(Duration::from_secs(BODY_SECONDS_MAX), told).await {
-        Ok(Ok(Ok(text))) => Answer::exposition(text),
-        Ok(Ok(Err(reason))) => Answer::text(400, reason),
-        _ => Answer::text(503, "collecting takes too long, a reader hangs: see the log\n"),
+        Ok(Ok(Ok(text))) => Ok(text),
+        Ok(Ok(Err(reason))) => Err(Answer::text(400, reason)),
+        _ => Err(Answer::text(503, "collecting takes too long, a reader hangs: see the log\n")),
     }
 }
 
@@ -357,8 +373,21 @@ impl AsRef<[u8]> for Held {
     }
 }
 
-fn response(answer: Answer, room: Option<OwnedSemaphorePermit>) -> hyper::Response<Full<Bytes>> {
-    let body = Bytes::from_owner(Held { body: answer.body, _room: room });
+/// A text that is written over by the next collection once everybody who asked has it.
+struct Shared(Arc<String>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+fn response(mut answer: Answer, room: Option<OwnedSemaphorePermit>) -> hyper::Response<Full<Bytes>> {
+    let body = std::mem::take(&mut answer.body);
+    with_body(answer, Bytes::from_owner(Held { body, _room: room }))
+}
+
+fn with_body(answer: Answer, body: Bytes) -> hyper::Response<Full<Bytes>> {
     let mut response = hyper::Response::new(Full::new(body));
     *response.status_mut() = hyper::StatusCode::from_u16(answer.status).unwrap_or(hyper::StatusCode::OK);
     let headers = response.headers_mut();

@@ -41,7 +41,7 @@ impl Topology {
     }
 
     fn isolated(&mut self, host: &Host, out: &mut Batch) -> Result<(), CollectError> {
-        let text = self.isolated.text_if_there(&host.sysfs, &[DIR, "/isolated"])?;
+        let text = self.isolated.kept_text_if_there(&host.sysfs, "devices/system/cpu/isolated")?;
         let Some(text) = text else { return Ok(()) };
         let help = "Whether each core is isolated, information from /sys/devices/system/cpu/isolated.";
         out.family("node_cpu_isolated", help, MetricKind::Gauge);

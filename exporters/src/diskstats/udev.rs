@@ -12,6 +12,7 @@
 use model::{Batch, MetricKind};
 
 use crate::error::{CollectError, Troubles};
+use crate::folder::{Desk, Folder};
 use crate::host::{Host, Reader};
 use crate::number::{Decimal, float};
 
@@ -21,7 +22,13 @@ pub(super) struct Udev {
     file: Reader,
     text: String,
     devices: Vec<(usize, usize)>,
+    desk: Desk,
+    /// What says whether a disk rotates, by the disk's name.
+    queues: Vec<(String, Folder)>,
 }
+
+/// The most disks whose queue is remembered.
+const QUEUES_MAX: usize = 1_024;
 
 /// The ATA keys, their metric's name after `node_disk_ata_`, their help.
 const ATA: [(&str, &str, &str); 3] = [
@@ -44,8 +51,9 @@ impl Udev {
             let (major, minor) = (Decimal::new(major), Decimal::new(minor));
             let value = |key| value(&self.text[range.0..range.1], key);
             let serial = ["SCSI_IDENT_SERIAL", "ID_SERIAL_SHORT", "ID_SERIAL"].map(value);
-            let rotational = self.file.text_if_there(&host.sysfs, &["block/", device, "/queue/rotational"]);
-            let rotational = troubles.note(rotational).flatten().map_or("0", str::trim);
+            let at = queue(&mut self.desk, &mut self.queues, device);
+            let rotational = rotational(&mut self.desk, host, &mut self.queues[at].1);
+            let rotational = troubles.note(rotational).flatten().unwrap_or("0");
             let labels = [
                 ("device", device),
                 ("major", major.as_str()),
@@ -75,6 +83,25 @@ impl Udev {
             self.text.push_str(troubles.note(text).flatten().unwrap_or(""));
             self.devices.push((start, self.text.len()));
         }
+    }
+}
+
+/// Returns where the folder of a disk's queue is kept.
+fn queue(desk: &mut Desk, queues: &mut Vec<(String, Folder)>, device: &str) -> usize {
+    queues.iter().position(|(name, _)| name == device).unwrap_or_else(|| {
+        // A disk that was taken out is forgotten with all others, which are found again.
+        if queues.len() >= QUEUES_MAX {
+            queues.drain(..).for_each(|(_, mut folder)| desk.leave(&mut folder));
+        }
+        queues.push((device.to_owned(), Folder::new(["block/", device, "/queue"].concat())));
+        queues.len() - 1
+    })
+}
+
+fn rotational<'d>(desk: &'d mut Desk, host: &Host, queue: &mut Folder) -> Result<Option<&'d str>, CollectError> {
+    match desk.enter(&host.sysfs, queue)? {
+        true => desk.text(&host.sysfs, queue, (0, "rotational")),
+        false => Ok(None),
     }
 }
 

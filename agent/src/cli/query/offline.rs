@@ -66,7 +66,7 @@ const NOBODY: &str = "no agent runs";
 
 impl House for Nobody {
     fn fresh_metrics(&self, reply: MetricsReply) {
-        reply(String::new());
+        reply(Arc::default());
     }
 
     fn selected_metrics(&self, _: Selection, reply: SelectedReply) {
