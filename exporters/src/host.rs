@@ -68,7 +68,7 @@ impl Default for Host {
             rootfs: "/".into(),
             udev: "/run/udev/data".into(),
             dev: "/dev".into(),
-            system: Box::new(Live),
+            system: Box::new(Live::default()),
             waiting: Waiting::default(),
             links: RefCell::default(),
         }

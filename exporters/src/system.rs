@@ -3,8 +3,9 @@
 //! [`System`] is the seam: tests and fixtures answer from a table, [`Live`] asks the kernel. The wall clock is here
 //! because `node_time_seconds` is a measured value like any other; nothing in this crate waits or decides by it.
 
+use std::cell::RefCell;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -115,8 +116,11 @@ pub trait System: Send {
 }
 
 /// The kernel this process runs on.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Live;
+#[derive(Debug, Default)]
+pub struct Live {
+    /// Where network devices are asked, which is done at every collection.
+    route: RefCell<Option<OwnedFd>>,
+}
 
 impl System for Live {
     fn statfs(&self, path: &Path) -> io::Result<Space> {
@@ -168,23 +172,14 @@ impl System for Live {
             Netlink::Sockets => Some(rustix::net::netlink::SOCK_DIAG),
             Netlink::Generic => Some(rustix::net::netlink::GENERIC),
         };
-        let (family, kind) = (AddressFamily::NETLINK, SocketType::RAW);
-        let socket = rustix::net::socket_with(family, kind, SocketFlags::CLOEXEC, protocol)?;
-        rustix::net::sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, Some(NETLINK_TIMEOUT))?;
-        rustix::net::send(&socket, request, SendFlags::empty())?;
-        buf.resize(netlink::RECEIVE_BYTES, 0);
-        let mut received = 0;
-        loop {
-            let (_, bytes) = rustix::net::recv(&socket, buf.as_mut_slice(), RecvFlags::TRUNC)?;
-            received += bytes;
-            let message = buf.get(..bytes).filter(|_| received <= netlink::ANSWER_BYTES_MAX);
-            if netlink::read_messages(message.ok_or(io::ErrorKind::FileTooLarge)?, visit)? {
-                return Ok(());
-            }
-            if bytes == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
+        if netlink != Netlink::Route {
+            return ask(&connect(protocol)?, request, buf, visit);
         }
+        let socket = self.route.take().map_or_else(|| connect(protocol), Ok)?;
+        ask(&socket, request, buf, visit)?;
+        // Only here: after an error there may be more to come, which would be taken for the next answer.
+        self.route.replace(Some(socket));
+        Ok(())
     }
 
     fn system_bus(&self) -> io::Result<UnixStream> {
@@ -200,5 +195,59 @@ impl System for Live {
         let (family, kind) = (AddressFamily::INET, SocketType::DGRAM);
         let socket = rustix::net::socket_with(family, kind, SocketFlags::CLOEXEC, None)?;
         kernel::ethtool(socket.as_fd(), device, question, answer)
+    }
+}
+
+fn connect(protocol: Option<rustix::net::Protocol>) -> io::Result<OwnedFd> {
+    let (family, kind) = (AddressFamily::NETLINK, SocketType::RAW);
+    let socket = rustix::net::socket_with(family, kind, SocketFlags::CLOEXEC, protocol)?;
+    sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, Some(NETLINK_TIMEOUT))?;
+    Ok(socket)
+}
+
+/// Sends a question and hands over each message of the answer, to its end.
+fn ask(socket: &OwnedFd, request: &[u8], buf: &mut Vec<u8>, visit: &mut dyn FnMut(u16, &[u8])) -> io::Result<()> {
+    rustix::net::send(socket, request, SendFlags::empty())?;
+    buf.resize(netlink::RECEIVE_BYTES, 0);
+    let mut received = 0;
+    loop {
+        let (_, bytes) = rustix::net::recv(socket, buf.as_mut_slice(), RecvFlags::TRUNC)?;
+        received += bytes;
+        let message = buf.get(..bytes).filter(|_| received <= netlink::ANSWER_BYTES_MAX);
+        if netlink::read_messages(message.ok_or(io::ErrorKind::FileTooLarge)?, visit)? {
+            return Ok(());
+        }
+        if bytes == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A question on a kept socket gets its own answer, whatever became of the one before.
+    #[test]
+    fn netlink_answers_again_and_after_an_error() {
+        let live = Live::default();
+        let names = |kind: u16| {
+            let mut request = [20_u32.to_ne_bytes(), [0; 4], [0; 4], [0; 4], [0; 4]].concat();
+            request[4..6].copy_from_slice(&kind.to_ne_bytes());
+            request[6..8].copy_from_slice(&0x301_u16.to_ne_bytes());
+            let (mut buf, mut told) = (Vec::new(), Vec::new());
+            live.netlink(Netlink::Route, &request, &mut buf, &mut |kind, bytes| told.push((kind, bytes.len())))
+                .map(|()| told)
+        };
+        let first = match names(18) {
+            Ok(first) => first,
+            Err(error) => return println!("LEFT OUT: netlink is refused here: {error}"),
+        };
+        assert!(first.iter().any(|(kind, _)| *kind == 16), "{first:?}");
+        for _ in 0..2 {
+            names(9_999).expect_err("no such question");
+            let kinds = |told: &[(u16, usize)]| told.iter().map(|(kind, _)| *kind).collect::<Vec<_>>();
+            assert_eq!(kinds(&names(18).expect("an answer")), kinds(&first));
+        }
     }
 }
