@@ -184,9 +184,9 @@ impl Server {
         busy.store(true, Ordering::Relaxed);
         let answer = match request {
             Err(refusal) => refusal,
-            Ok(request) if request.path == "/metrics" => match metrics(&self.web, &request).await {
+            Ok(request) if request.path == "/metrics" => match self.metrics(&request, encoding).await {
                 Err(refusal) => smaller(refusal, encoding, &self.packer),
-                Ok(text) => return self.exposition(text, encoding),
+                Ok(text) => return text.response(),
             },
             // Health is asked most when the machine is busiest: it waits for nobody.
             Ok(request) if matches!(request.path.as_str(), "/-/healthy" | "/-/ready") => self.web.answer(&request),
@@ -195,16 +195,26 @@ impl Server {
         response(answer, None)
     }
 
-    /// Answers with a text of metrics, made smaller where the client takes it so.
-    fn exposition(&self, text: Arc<String>, encoding: Option<Encoding>) -> hyper::Response<Full<Bytes>> {
-        let answer = Answer::exposition(String::new());
-        let packed = encoding.filter(|_| text.len() >= gzip::BYTES_MIN);
-        let packed = packed.and_then(|encoding| Some((self.packer.compress(encoding, text.as_bytes())?, encoding)));
-        match packed {
-            Some((packed, encoding)) => {
-                with_body(answer.with("content-encoding", encoding.name()), Bytes::from(packed))
+    /// Asks for metrics. They are made smaller by whoever printed them, which has them at hand.
+    async fn metrics(&self, request: &Request, encoding: Option<Encoding>) -> Result<Metrics, Answer> {
+        if let Some(refusal) = self.web.check_metrics(request) {
+            return Err(refusal);
+        }
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let packer = self.packer.clone();
+        let made = move |text| Metrics::made(text, encoding, &packer);
+        match self.web.selection(request) {
+            Err(refusal) => return Err(refusal),
+            Ok(Some(selection)) => {
+                let reply = move |text: Result<String, _>| drop(tell.send(text.map(|text| made(Arc::new(text)))));
+                self.web.selected_metrics(selection, Box::new(reply));
             }
-            None => with_body(answer, Bytes::from_owner(Shared(text))),
+            Ok(None) => self.web.fresh_metrics(Box::new(move |text| drop(tell.send(Ok(made(text)))))),
+        }
+        match tokio::time::timeout(Duration::from_secs(BODY_SECONDS_MAX), told).await {
+            Ok(Ok(Ok(text))) => Ok(text),
+            Ok(Ok(Err(reason))) => Err(Answer::text(400, reason)),
+            _ => Err(Answer::text(503, "collecting takes too long, a reader hangs: see the log\n")),
         }
     }
 
@@ -290,25 +300,6 @@ impl Drop for StopOnDrop {
     }
 }
 
-async fn metrics(web: &Arc<Web>, request: &Request) -> Result<Arc<String>, Answer> {
-    if let Some(refusal) = web.check_metrics(request) {
-        return Err(refusal);
-    }
-    let (tell, told) = tokio::sync::oneshot::channel();
-    match web.selection(request) {
-        Err(refusal) => return Err(refusal),
-        Ok(Some(selection)) => {
-            web.selected_metrics(selection, Box::new(move |text| drop(tell.send(text.map(Arc::new)))));
-        }
-        Ok(None) => web.fresh_metrics(Box::new(move |text| drop(tell.send(Ok(text))))),
-    }
-    match tokio::time::timeout(Duration::from_secs(BODY_SECONDS_MAX), told).await {
-        Ok(Ok(Ok(text))) => Ok(text),
-        Ok(Ok(Err(reason))) => Err(Answer::text(400, reason)),
-        _ => Err(Answer::text(503, "collecting takes too long, a reader hangs: see the log\n")),
-    }
-}
-
 async fn read(request: hyper::Request<Incoming>, peer: IpAddr, stop: Arc<AtomicBool>) -> Result<Request, Answer> {
     let (head, body) = request.into_parts();
     let bytes_max = match head.uri.path() {
@@ -373,7 +364,32 @@ impl AsRef<[u8]> for Held {
     }
 }
 
-/// A text that is written over by the next collection once everybody who asked has it.
+/// A text of metrics, as it goes to one client.
+enum Metrics {
+    Packed(Vec<u8>, Encoding),
+    /// Written over by the next collection once everybody who asked has it.
+    Plain(Arc<String>),
+}
+
+impl Metrics {
+    fn made(text: Arc<String>, encoding: Option<Encoding>, packer: &Packer) -> Metrics {
+        let encoding = encoding.filter(|_| text.len() >= gzip::BYTES_MIN);
+        let packed = encoding.and_then(|encoding| Some((packer.compress(encoding, text.as_bytes())?, encoding)));
+        packed.map_or(Metrics::Plain(text), |(packed, encoding)| Metrics::Packed(packed, encoding))
+    }
+
+    fn response(self) -> hyper::Response<Full<Bytes>> {
+        let answer = Answer::exposition(String::new());
+        match self {
+            Metrics::Packed(packed, encoding) => {
+                with_body(answer.with("content-encoding", encoding.name()), Bytes::from(packed))
+            }
+            Metrics::Plain(text) => with_body(answer, Bytes::from_owner(Shared(text))),
+        }
+    }
+}
+
+/// Bytes of a text that others have too.
 struct Shared(Arc<String>);
 
 impl AsRef<[u8]> for Shared {
