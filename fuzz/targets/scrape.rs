@@ -1,5 +1,6 @@
 //! Exposition out of any bytes, in all formats and with all options: no panic, errors lie within the text, a stream
-//! says what the whole says, what was read is printed and read again, and the stricter parser takes what it takes.
+//! says what the whole says, whoever knows the series reads the same values, what was read is printed and read again,
+//! and the stricter parser takes what it takes.
 //!
 //! The first two bytes choose format and options.
 #![no_main]
@@ -7,10 +8,10 @@
 use std::ops::ControlFlow;
 
 use exposition::{
-    Format, Limits, Placed, Scrape, ScrapeFiller, ScrapeOptions, StreamError, TextStream, TextWriter, parse_text,
+    Entry, Format, Limits, Placed, Scrape, ScrapeFiller, ScrapeOptions, StreamError, TextStream, TextWriter, parse_text,
 };
 use libfuzzer_sys::fuzz_target;
-use model::Batch;
+use model::{Batch, MetricKind, UnixMs};
 
 fn entries(format: Format, body: &[u8], options: ScrapeOptions) -> Result<Vec<String>, (u64, String)> {
     let mut scrape = Scrape::new(format, body, options, Limits::default());
@@ -46,6 +47,44 @@ fn streamed(format: Format, body: &[u8], options: ScrapeOptions) -> Result<Vec<S
     }
 }
 
+/// Reads a body as one does that knows these series, and returns the bits of the values, with the times.
+fn known(
+    format: Format,
+    body: &[u8],
+    options: ScrapeOptions,
+    series: &[(MetricKind, Vec<u8>)],
+) -> Option<Vec<(u64, Option<UnixMs>)>> {
+    let mut scrape = Scrape::new(format, body, options, Limits::default());
+    let mut found = Vec::new();
+    loop {
+        if let Some((kind, sent)) = series.get(found.len()).filter(|(_, sent)| !sent.is_empty())
+            && let Some((value, at)) = scrape.next_known(sent.len(), |is, text| is == *kind && text == sent)
+        {
+            found.push((value.to_bits(), at));
+            continue;
+        }
+        match scrape.next_entry().ok()? {
+            Some(Entry::Sample(sample)) => found.push((sample.value.to_bits(), sample.at)),
+            Some(_) => {}
+            None => return Some(found),
+        }
+    }
+}
+
+/// Values may change as they like: whether the series are known makes no difference.
+fn know(format: Format, body: &[u8], options: ScrapeOptions) {
+    let (mut scrape, mut series) = (Scrape::new(format, body, options, Limits::default()), Vec::new());
+    while let Ok(Some(entry)) = scrape.next_entry() {
+        if let Entry::Sample(sample) = entry {
+            series.push((sample.kind, sample.sent.to_vec()));
+        }
+    }
+    let moved: Vec<u8> = body.iter().map(|byte| if *byte == b'1' { b'7' } else { *byte }).collect();
+    for body in [body, &moved] {
+        assert_eq!(known(format, body, options, &series), known(format, body, options, &[]));
+    }
+}
+
 /// What our own printer says is read again by the strict parser, as the same rows.
 fn again(batch: &Batch) {
     let (mut text, mut second) = (String::new(), Batch::new());
@@ -72,6 +111,7 @@ fuzz_target!(|bytes: &[u8]| {
     let whole = entries(format, body, options);
     if format != Format::Protobuf && !options.classic_to_native {
         assert_eq!(whole, streamed(format, body, options));
+        know(format, body, options);
     }
     let (mut filler, mut batch) = (ScrapeFiller::new(), Batch::new());
     let filled = filler.fill(format, body, options, Limits::default(), &mut batch);

@@ -165,4 +165,47 @@ mod tests {
         let Ok(Some(Entry::Sample(sample))) = scrape.next_entry() else { panic!("a sample") };
         assert_eq!((sample.kind, sample.labels.get("le")), (MetricKind::Histogram, Some("1.0")));
     }
+
+    /// Whoever knows a body's series finds in a damaged one what everybody finds.
+    #[test]
+    fn damage_is_seen_whether_series_are_known_or_not() {
+        let values = |found: Vec<(bool, String)>, format, text: &str| {
+            let plain = read(format, "# EOF\n", text);
+            assert_eq!(found.len(), plain.len(), "{text:?}: {found:?} and {plain:?}");
+            for ((is_known, found), (_, plain)) in found.iter().zip(&plain) {
+                // What was read plainly says the series, what is known says the value and the time behind it.
+                let is_same = if *is_known { plain.ends_with(&format!("{found} 0")) } else { found == plain };
+                assert!(is_same, "{text:?}: {found:?} and {plain:?}");
+            }
+            found.iter().filter(|(is_known, _)| *is_known).count()
+        };
+        let (mut seed, mut known) = (0x2545_f491_4f6c_dd1du64, 0);
+        let mut below = move |end: usize| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) as usize % end
+        };
+        for (format, body) in [
+            (Format::Text, "# TYPE a summary\na{b=\"c\", d=\"\\\"\"} 1\na{quantile=\"1\"} -2.5 7\nb 3\n# x\nb_c{} 4\n"),
+            (
+                Format::OpenMetrics,
+                "# TYPE a counter\na_total{b=\"c\"} 1\na_total{b=\"d\"} 2 3.5 # {t=\"1\"} 1\nb 3 4\n# EOF\n",
+            ),
+        ] {
+            for _ in 0..30_000 {
+                let mut bytes = body.as_bytes().to_vec();
+                for _ in 0..=below(2) {
+                    let at = below(bytes.len());
+                    match below(4) {
+                        0 => bytes[at] = b"{}\"\\\n #=,\0+19.e-x"[below(17)],
+                        1 => drop(bytes.remove(at)),
+                        2 => bytes.insert(at, b"{}\"\\\n #=,\0+19.e-x"[below(17)]),
+                        _ => bytes.truncate(at.max(1)),
+                    }
+                }
+                let text = String::from_utf8(bytes).expect("only ASCII is put in");
+                known += values(read(format, body, &text), format, &text);
+            }
+        }
+        assert!(known > 30_000, "{known}");
+    }
 }
