@@ -104,11 +104,11 @@ pub fn texts<S: AsRef<str>>(out: &mut String, texts: &[S]) {
 
 /// Appends a sample as vectors and matrices have it: `[1435781451.780,"1.5"]`.
 pub fn point(out: &mut String, at: UnixMs, value: f64) {
-    out.push('[');
+    out.push_str("[");
     sample_seconds(out, at);
-    out.push(',');
-    float(out, value);
-    out.push(']');
+    out.push_str(",\"");
+    bare_float(out, value);
+    out.push_str("\"]");
 }
 
 /// Appends a sample's value in quotes: an exponent below 1e-6 and from 1e21 on.
@@ -130,17 +130,7 @@ fn bare_float(out: &mut String, value: f64) {
 
 /// Appends a time in seconds as samples have it: no decimals or three.
 pub fn sample_seconds(out: &mut String, at: UnixMs) {
-    let (whole, part) = (at.0.unsigned_abs() / 1_000, at.0.unsigned_abs() % 1_000);
-    if at.0 < 0 {
-        out.push('-');
-    }
-    integer(out, whole);
-    if part != 0 {
-        out.push('.');
-        for digit in [part / 100, part / 10 % 10, part % 10] {
-            out.push(char::from(b'0' + digit as u8));
-        }
-    }
+    model::float::write_seconds(out, at);
 }
 
 /// Appends a time in seconds with as many decimals as it needs, as scalars and texts have it.
@@ -151,20 +141,6 @@ pub fn seconds(out: &mut String, at: UnixMs) {
             out.pop();
         }
     }
-}
-
-fn integer(out: &mut String, value: u64) {
-    let mut digits = [0u8; 20];
-    let (mut at, mut rest) = (digits.len(), value);
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    digits[at..].iter().for_each(|digit| out.push(char::from(*digit)));
 }
 
 /// Appends a float as a JSON number, `null` where JSON has none.

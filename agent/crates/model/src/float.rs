@@ -3,15 +3,23 @@
 //! [`write_exposition`] is `FormatFloat(v, 'g', -1)`, as in `/metrics`, but for negative zero, which the peer's
 //! printer takes for zero; [`write_plain`] is `'f', -1`, as in the query API. Both are the shortest digits that
 //! read back to the same bits. Source: Go, `strconv/ftoa.go`; prometheus/common, `expfmt/text_create.go`.
+//! Integers and decimals of up to three places, which are nearly all there is, are printed without a search: no two
+//! decimals of fifteen digits are the same double, so what reads back is the shortest.
 
 use std::fmt::Write;
+
+use crate::time::UnixMs;
+
+/// Doubles below this are exact at three decimals, where they have no more.
+const SHORT_MAX: f64 = 1e12;
 
 /// The exponent from which on the exposition format prints one: Go's rule for the shortest form.
 const EXPONENT_MIN: i32 = 6;
 
 /// Appends a value as the text exposition format has it: `1.23456789e+08`, `100000`, `1e+06`, `+Inf`, `NaN`.
 pub fn write_exposition(out: &mut String, value: f64) {
-    if write_special(out, value) {
+    // Down to a thousandth and below a million the two forms are the same.
+    if (0.001..1e6).contains(&value.abs()) && write_short(out, value) || write_special(out, value) {
         return;
     }
     if value.is_sign_negative() && value != 0.0 {
@@ -28,7 +36,7 @@ pub fn write_exposition(out: &mut String, value: f64) {
 
 /// Appends a value as the query API has it: `100000000`, `0.000001`, `+Inf`, `NaN`; never an exponent.
 pub fn write_plain(out: &mut String, value: f64) {
-    if write_special(out, value) {
+    if write_short(out, value) || write_special(out, value) {
         return;
     }
     if value.is_sign_negative() {
@@ -37,6 +45,93 @@ pub fn write_plain(out: &mut String, value: f64) {
     let mut digits = Digits::new();
     let (text, exponent) = digits.shortest(value);
     push_plain_form(out, text, exponent);
+}
+
+/// Appends a time in seconds as samples of the query API have it: no decimals or three.
+pub fn write_seconds(out: &mut String, at: UnixMs) {
+    let mut text = Backwards::new();
+    text.thousandths(at.0.unsigned_abs(), at.0 % 1_000 != 0);
+    text.sign(at.0 < 0);
+    out.push_str(text.as_str());
+}
+
+/// Appends a value that has at most three decimals; answers whether it was one.
+fn write_short(out: &mut String, value: f64) -> bool {
+    let size = value.abs();
+    if size.is_nan() || size >= SHORT_MAX {
+        return false;
+    }
+    let thousandths = (size * 1_000.0 + 0.5) as u64;
+    if (thousandths as f64 / 1_000.0).to_bits() != size.to_bits() {
+        return false;
+    }
+    let mut text = Backwards::new();
+    let (whole, part) = (thousandths / 1_000, thousandths % 1_000);
+    let (part, places) = match part {
+        0 => (0, 0),
+        part if part % 100 == 0 => (part / 100, 1),
+        part if part % 10 == 0 => (part / 10, 2),
+        part => (part, 3),
+    };
+    if places > 0 {
+        text.decimals(part, places);
+    }
+    text.integer(whole);
+    text.sign(value.is_sign_negative());
+    out.push_str(text.as_str());
+    true
+}
+
+/// Digits in a buffer on the stack, the last one first.
+struct Backwards {
+    bytes: [u8; 32],
+    at: usize,
+}
+
+impl Backwards {
+    fn new() -> Backwards {
+        Backwards { bytes: [b'0'; 32], at: 32 }
+    }
+
+    fn byte(&mut self, byte: u8) {
+        // Twenty digits, a dot, three more and a sign fit.
+        self.at -= 1;
+        self.bytes[self.at] = byte;
+    }
+
+    fn integer(&mut self, mut value: u64) {
+        while value >= 10 {
+            self.byte(b'0' + (value % 10) as u8);
+            value /= 10;
+        }
+        self.byte(b'0' + value as u8);
+    }
+
+    /// Puts a dot and so many digits.
+    fn decimals(&mut self, mut value: u64, places: usize) {
+        for _ in 0..places {
+            self.byte(b'0' + (value % 10) as u8);
+            value /= 10;
+        }
+        self.byte(b'.');
+    }
+
+    fn thousandths(&mut self, value: u64, has_decimals: bool) {
+        if has_decimals {
+            self.decimals(value % 1_000, 3);
+        }
+        self.integer(value / 1_000);
+    }
+
+    fn sign(&mut self, is_negative: bool) {
+        if is_negative {
+            self.byte(b'-');
+        }
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[self.at..]).expect("ASCII")
+    }
 }
 
 fn write_special(out: &mut String, value: f64) -> bool {
@@ -91,6 +186,14 @@ impl Digits {
 
     /// Returns the digits and the exponent of the first one. `value` must be finite.
     fn shortest(&mut self, value: f64) -> (&str, i32) {
+        let size = value.abs();
+        if (1.0..SHORT_MAX * 1_000.0).contains(&size) && size.fract() == 0.0 {
+            return self.integer(size as u64);
+        }
+        self.search(value)
+    }
+
+    fn search(&mut self, value: f64) -> (&str, i32) {
         write!(self, "{:e}", value.abs()).expect("the shortest form of a double has at most 24 bytes");
         let text = std::str::from_utf8(&self.bytes[..self.len]).expect("ASCII");
         let e = text.find('e').expect("LowerExp prints an exponent");
@@ -101,6 +204,18 @@ impl Digits {
         }
         let digits = if e > 1 { e - 1 } else { 1 };
         (std::str::from_utf8(&self.bytes[..digits]).expect("ASCII"), exponent)
+    }
+}
+
+impl Digits {
+    /// Returns the digits of a positive integer without the zeros at its end.
+    fn integer(&mut self, value: u64) -> (&str, i32) {
+        let mut text = Backwards::new();
+        text.integer(value);
+        let all = &text.bytes[text.at..];
+        let digits = all.len() - all.iter().rev().take_while(|digit| **digit == b'0').count();
+        self.bytes[..digits].copy_from_slice(&all[..digits]);
+        (std::str::from_utf8(&self.bytes[..digits]).expect("ASCII"), all.len() as i32 - 1)
     }
 }
 
@@ -140,8 +255,70 @@ mod tests {
         check(0.00001, "1e-05", "0.00001");
         check(1.5e-7, "1.5e-07", "0.00000015");
         check(1e21, "1e+21", "1000000000000000000000");
+        check(0.001, "0.001", "0.001");
+        check(-7.25, "-7.25", "-7.25");
+        check(999_999_999_999.999, "9.99999999999999e+11", "999999999999.999");
+        check(1e12, "1e+12", "1000000000000");
+        check(0.0005, "0.0005", "0.0005");
+        check(4.35, "4.35", "4.35");
         check(f64::INFINITY, "+Inf", "+Inf");
         check(f64::NEG_INFINITY, "-Inf", "-Inf");
         check(f64::NAN, "NaN", "NaN");
+    }
+
+    /// Short ones are what the search for the shortest digits finds, and read back to the same bits.
+    #[test]
+    fn short_floats_are_the_shortest() {
+        let mut seed = 0x9e37_79b9_7f4a_7c15u64;
+        let mut short = 0;
+        for round in 0..200_000 {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            let value = match round % 4 {
+                0 => (seed >> (seed % 60)) as f64 / 1_000.0,
+                1 => -((seed >> (24 + seed % 40)) as f64) / [1.0, 10.0, 100.0, 4096.0][seed as usize % 4],
+                2 => f64::from_bits(((seed >> (24 + seed % 40)) as f64 / 1_000.0).to_bits() ^ (seed & 1)),
+                _ => f64::from_bits(seed),
+            };
+            let (mut found, mut searched) = (String::new(), String::new());
+            if !write_short(&mut found, value) {
+                continue;
+            }
+            short += 1;
+            let mut digits = Digits::new();
+            let (text, exponent) = digits.search(value);
+            searched.push_str(if value.is_sign_negative() { "-" } else { "" });
+            push_plain_form(&mut searched, text, exponent);
+            assert_eq!(found, searched);
+            assert_eq!(found.parse::<f64>().map(f64::to_bits), Ok(value.to_bits()));
+        }
+        assert!(short > 60_000, "{short}");
+    }
+
+    #[test]
+    fn integers_have_the_digits_that_are_searched() {
+        for power in 0..15 {
+            for value in [1.0, 2.0, 5.0, 9.99].map(|first| (first * 10f64.powi(power)).round()) {
+                for value in [value - 1.0, value, value + 1.0].into_iter().filter(|value| (1.0..1e15).contains(value)) {
+                    let (mut found, mut searched) = (Digits::new(), Digits::new());
+                    assert_eq!(found.shortest(value), searched.search(value), "{value}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn seconds_have_no_decimals_or_three() {
+        let cases =
+            [(0, "0"), (1_435_781_451_780, "1435781451.780"), (-1, "-0.001"), (10_000, "10"), (-20_050, "-20.050")];
+        for (at, wanted) in cases {
+            let mut out = String::new();
+            write_seconds(&mut out, UnixMs(at));
+            assert_eq!(out, wanted);
+        }
+        let mut out = String::new();
+        write_seconds(&mut out, UnixMs(i64::MIN));
+        assert_eq!(out, "-9223372036854775.808");
     }
 }
