@@ -164,6 +164,22 @@ impl State {
         self.last
     }
 
+    /// Appends so many integers that come as predicted; once the predictions have settled each is told by the one before.
+    fn ints_as_predicted(&mut self, count: u32, out: &mut Vec<i64>) {
+        for done in 1..=count {
+            let before = (self.cost_of_last, self.cost_of_change, self.change);
+            let moves = self.cost_of_change < self.cost_of_last;
+            self.learn(self.predicted_int());
+            out.push(self.last);
+            if before == (self.cost_of_last, self.cost_of_change, self.change) {
+                let (left, change) = (i64::from(count - done), if moves { self.change } else { 0 });
+                out.extend((1..=left).map(|at| self.last.wrapping_add(change.wrapping_mul(at))));
+                self.last = self.last.wrapping_add(change.wrapping_mul(left));
+                return;
+            }
+        }
+    }
+
     /// Passes over so many values that come as predicted, as if each had been taken; once the predictions have settled
     /// that needs no work for each.
     pub fn skip_predicted(&mut self, count: u32) {
@@ -451,6 +467,25 @@ impl TokenReader {
         };
         self.count += 1;
         Some(value)
+    }
+
+    /// Appends the next integers, at most so many; answers how many there were.
+    pub fn ints(&mut self, column: &[u8], from: usize, count: u32, out: &mut Vec<i64>) -> u32 {
+        let before = self.count;
+        let end = before.saturating_add(count);
+        while self.count < end {
+            let Some(left) = self.run(column, from) else { break };
+            if left > 0 {
+                let some = u32::from(left).min(end - self.count);
+                self.state.ints_as_predicted(some, out);
+                (self.used, self.count) = (self.used + some as u8, self.count + some);
+            } else {
+                let Some(value) = self.token_int(column, from) else { break };
+                out.push(value);
+                self.count += 1;
+            }
+        }
+        self.count - before
     }
 
     /// Returns the next integer and how many of it follow each other, as far as one token says so, at most `most`.

@@ -174,6 +174,15 @@ fn integers_are_found_by_their_value_and_by_runs() {
         }
     }
     assert_eq!(found, values);
+    for some in [1, 7, 33, 1_000] {
+        let (mut reader, mut found) = (TokenReader::default(), Vec::new());
+        while reader.ints(&bytes, 0, some, &mut found) > 0 {
+            assert_eq!(reader.count() as usize, found.len());
+            // One by one in between: the state is what it would be.
+            found.extend(reader.next_int(&bytes, 0));
+        }
+        assert_eq!(found, values);
+    }
 }
 
 #[test]
@@ -205,6 +214,7 @@ fn damaged_columns_end_and_do_not_panic() {
     let mut seed = 99;
     for _ in 0..20_000 {
         let bytes: Vec<u8> = (0..24).map(|_| xorshift(&mut seed) as u8).collect();
+        TokenReader::default().ints(&bytes, 0, 10_000, &mut Vec::new());
         let (mut floats, mut ints) = (TokenReader::default(), TokenReader::default());
         for _ in 0..2_000 {
             if floats.next(&bytes, 0).is_none() && ints.next_int(&bytes, 0).is_none() {

@@ -78,11 +78,7 @@ impl ColumnReader {
     /// Appends the next integers, at most so many; answers how many there were.
     pub fn ints(&mut self, column: &[u8], from: usize, count: u32, out: &mut Vec<i64>) -> u32 {
         match self {
-            ColumnReader::Open(reader) | ColumnReader::Tokens(reader) => {
-                let before = out.len();
-                out.extend((0..count).map_while(|_| reader.next_int(column, from)));
-                (out.len() - before) as u32
-            }
+            ColumnReader::Open(reader) | ColumnReader::Tokens(reader) => reader.ints(column, from, count, out),
             ColumnReader::Packed(reader) => reader.ints(column, count, out),
         }
     }

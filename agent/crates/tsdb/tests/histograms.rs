@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use board::{Board, options};
 use model::{
-    Batch, Counts, Histogram, Labels, MetricKind, Outbox, Querier, ResetHint, RowId, SourceId, Span, Tail, TimeRange,
-    UnixMs, Value,
+    Batch, Counts, Histogram, Labels, MetricKind, Outbox, Querier, ResetHint, RowId, SeriesSamples, SourceId, Span,
+    Steps, Tail, TimeRange, UnixMs, Value,
 };
 use tsdb::{Options, Reader};
 
@@ -79,21 +79,48 @@ fn next(seed: &mut Seed, last: &Histogram) -> Histogram {
 
 type Kept = Vec<(String, i64, String)>;
 
+/// Returns the samples of a series as text.
+fn told(labels: &Labels, samples: &SeriesSamples<'_>) -> Kept {
+    let one = |(at, time): (usize, &UnixMs)| {
+        let histogram = samples.histograms.iter().find(|(place, _)| *place == at).map(|(_, value)| value.clone());
+        let value = histogram.unwrap_or(Value::Float(samples.floats[at]));
+        (labels.to_string(), time.0, shown(&value, samples.starts.get(at).copied().flatten()))
+    };
+    samples.at.iter().enumerate().map(one).collect()
+}
+
 /// Returns every sample of the series `h`, by query.
 fn selected(reader: &Reader) -> Kept {
     let mut found = Kept::new();
     let read = reader.select(&[], TimeRange::ALL, &mut |labels, samples| {
-        for (at, time) in samples.at.iter().enumerate() {
-            let histogram = samples.histograms.iter().find(|(place, _)| *place == at).map(|(_, value)| value.clone());
-            let value = histogram.unwrap_or(Value::Float(samples.floats[at]));
-            let start = samples.starts.get(at).copied().flatten();
-            found.push((labels.to_string(), time.0, shown(&value, start)));
-        }
+        found.append(&mut told(labels, &samples));
         true
     });
     read.expect("a selection");
     found.sort();
     found
+}
+
+/// Holds that what counts at steps is delivered, a histogram with the one before it, and nothing that is not there.
+fn check_steps(reader: &Reader, kept: &Kept, first: UnixMs, step_ms: i64) {
+    let steps = Steps { first, step_ms, count: 60 };
+    let range = TimeRange { start: UnixMs(i64::MIN), end: steps.at(59) };
+    let read = reader.select_steps(&[], range, steps, &mut |labels, samples| {
+        let (found, name) = (told(labels, &samples), labels.to_string());
+        assert!(found.iter().all(|sample| kept.binary_search(sample).is_ok()), "{found:?}");
+        let all: Vec<_> = kept.iter().filter(|(labels, ..)| *labels == name).collect();
+        let is_histogram = |at: usize| all[at].2.contains("Unknown") || all[at].2.contains("Reset");
+        for step in 0..steps.count {
+            let count = all.partition_point(|(_, at, _)| *at <= steps.at(step).0);
+            let Some(at) = count.checked_sub(1) else { continue };
+            assert!(found.binary_search(all[at]).is_ok(), "{:?} at {:?}", all[at], steps.at(step));
+            if at > 0 && is_histogram(at) && is_histogram(at - 1) {
+                assert!(found.binary_search(all[at - 1]).is_ok(), "what is before {:?}", all[at]);
+            }
+        }
+        true
+    });
+    read.expect("a selection");
 }
 
 /// Returns the same as an upstream gets it, in steps of so many rows.
@@ -172,6 +199,8 @@ fn histograms_come_back_bit_for_bit_from_wherever_they_are() {
                     _ => board.pass(7_200_000),
                 }
                 assert_eq!(selected(&board.store.reader()), kept, "seed {number}, round {round}, after");
+                let begin = kept.iter().map(|(_, at, _)| *at).min().unwrap_or(0) + seed.below(90_000) as i64;
+                check_steps(&board.store.reader(), &kept, UnixMs(begin), 1_000 + seed.below(120_000) as i64);
             }
         }
     }
