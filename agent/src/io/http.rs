@@ -265,7 +265,7 @@ impl Server {
         };
         match computed {
             Ok((answer, _)) if is_late && matches!(answer.status, 499 | 503) => timed_out("expression evaluation"),
-            Ok((answer, _turn)) => match self.room_for(answer.body.len()).await {
+            Ok((answer, _turn)) => match self.room_for(answer.body.len(), STALL_SECONDS_MAX * 5).await {
                 Ok(room) => response(answer, room),
                 Err(refusal) => response(refusal, None),
             },
@@ -273,13 +273,13 @@ impl Server {
         }
     }
 
-    /// Waits for room for an answer, and lets slow readers go who are in the way.
-    async fn room_for(&self, bytes: usize) -> Result<Option<OwnedSemaphorePermit>, Answer> {
+    /// Waits for room for an answer, so many fifths of a second, and lets slow readers go who are in the way.
+    async fn room_for(&self, bytes: usize, fifths: u64) -> Result<Option<OwnedSemaphorePermit>, Answer> {
         if bytes <= ANSWER_SMALL_BYTES {
             return Ok(None);
         }
         let kib = u32::try_from(bytes.min(ANSWERS_HELD_BYTES_MAX) >> 10).unwrap_or(u32::MAX);
-        for _ in 0..STALL_SECONDS_MAX * 5 {
+        for _ in 0..fifths {
             let room = self.room.clone();
             match tokio::time::timeout(Duration::from_millis(200), room.acquire_many_owned(kib)).await {
                 Ok(room) => return Ok(room.ok()),

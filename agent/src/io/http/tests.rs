@@ -57,8 +57,20 @@ fn served(query_ms_max: u64) -> SocketAddr {
 }
 
 fn served_with(query_ms_max: u64, settings: crate::web::Settings) -> SocketAddr {
+    served_as(query_ms_max, Arc::new(web(settings)))
+}
+
+fn served_as(query_ms_max: u64, web: Arc<Web>) -> SocketAddr {
+    let listener = crate::io::bind("127.0.0.1", 0).expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let query_ms_max = Arc::new(AtomicU64::new(query_ms_max));
+    thread::spawn(move || crate::io::serve(listener, web, query_ms_max, Box::new(|_| {})));
+    address
+}
+
+fn web(settings: crate::web::Settings) -> Web {
     let store = tsdb::Store::in_memory(tsdb::Options::default(), Still.now());
-    let web = Web {
+    Web {
         house: Box::new(Nobody),
         reader: Arc::new(RwLock::new(store.reader())),
         engine: promql::Engine::default(),
@@ -70,12 +82,7 @@ fn served_with(query_ms_max: u64, settings: crate::web::Settings) -> SocketAddr 
         guard: RwLock::new(Arc::new(crate::web::Guard::new(Vec::new(), None))),
         config: Default::default(),
         push: Default::default(),
-    };
-    let listener = crate::io::bind("127.0.0.1", 0).expect("a free port");
-    let address = listener.local_addr().expect("an address");
-    let query_ms_max = Arc::new(AtomicU64::new(query_ms_max));
-    thread::spawn(move || crate::io::serve(listener, Arc::new(web), query_ms_max, Box::new(|_| {})));
-    address
+    }
 }
 
 fn ask(address: SocketAddr, text: &str) -> TcpStream {
@@ -223,4 +230,70 @@ fn slow_readers_of_large_answers_are_let_go_when_there_is_no_room() {
         found.push((rest.len(), expected, read.err()));
     }
     assert!((1..4).contains(&whole), "{whole} of 4 were served to the end: {found:?}");
+}
+
+#[test]
+fn a_query_that_waits_too_long_for_its_turn_is_told_and_counted() {
+    let web = Arc::new(web(crate::web::Settings { queries_max: 1, ..crate::web::Settings::default() }));
+    let address = served_as(40_000, web.clone());
+    let ask_for = |timeout: &str| {
+        let request = format!(
+            "GET /api/v1/query?timeout={timeout}&query={HEAVY} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        );
+        ask(address, &request)
+    };
+    let first = ask_for("39s");
+    // Whoever comes first has the only place; a try that had it itself is timed out at its work, and the next waits.
+    let mut texts = (0..50).map(|_| answer(ask_for("100ms")));
+    let text = texts.find(|text| text.contains("query queue")).expect("the place is taken");
+    assert!(text.starts_with("HTTP/1.1 503 ") && text.contains("\"errorType\":\"timeout\""), "{text}");
+    assert!(text.contains("query timed out in query queue"), "{text}");
+    assert_eq!((web.queries.of(Limit::Queue), web.queries.of(Limit::Bytes), web.queries.of(Limit::Room)), (1, 0, 0));
+    drop(first);
+    // Those who only look were never in that queue.
+    let text = answer(ask(address, "GET /api/v1/labels HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+    assert!(text.starts_with("HTTP/1.1 200 "), "{text}");
+}
+
+#[test]
+fn an_answer_that_would_be_too_large_is_told_and_counted() {
+    let web = Arc::new(web(crate::web::Settings::default()));
+    let address = served_as(60_000, web.clone());
+    let asked = |count: usize| {
+        let series: Vec<String> =
+            (0..count).map(|i| format!("label_replace(vector(time()/3),\"i\",\"{i}\",\"\",\"\")")).collect();
+        let query = series.join(" or ").replace(' ', "%20").replace('"', "%22");
+        answer(ask(
+            address,
+            &format!(
+                "GET /api/v1/query_range?query={query}&start=0&end=11000&step=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+            ),
+        ))
+    };
+    let text = asked(30);
+    assert!(text.starts_with("HTTP/1.1 200 ") && text.len() > api::ANSWER_BYTES_MAX / 5, "{}", text.len());
+    assert_eq!(web.queries.of(Limit::Bytes), 0);
+    let text = asked(30 * api::ANSWER_BYTES_MAX / text.len() + 5);
+    assert!(text.starts_with("HTTP/1.1 422 "), "{}", &text[..200.min(text.len())]);
+    assert!(text.contains("the answer would be larger than 33554432 bytes: ask for less"), "{text}");
+    assert_eq!(web.queries.of(Limit::Bytes), 1);
+}
+
+#[test]
+fn an_answer_without_room_is_told_and_counted() {
+    let web = Arc::new(web(crate::web::Settings::default()));
+    let server = Server::new(web.clone(), Arc::new(AtomicU64::new(60_000)));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    runtime.block_on(async {
+        let all =
+            server.room.clone().acquire_many_owned((ANSWERS_HELD_BYTES_MAX >> 10) as u32).await.expect("all of it");
+        assert!(matches!(server.room_for(ANSWER_SMALL_BYTES, 1).await, Ok(None)), "a small one needs none");
+        let refused = server.room_for(ANSWER_SMALL_BYTES + 1, 1).await.expect_err("there is none");
+        assert_eq!((refused.status, &refused.body[..]), (503, &b"too many answers wait for slow clients\n"[..]));
+        assert_eq!(web.queries.of(Limit::Room), 1);
+        drop(all);
+        let most = server.room_for(ANSWERS_HELD_BYTES_MAX, 1).await.expect("all of it is free").expect("a place");
+        assert_eq!(most.num_permits(), ANSWERS_HELD_BYTES_MAX >> 10);
+        assert_eq!((server.room.available_permits(), web.queries.of(Limit::Room)), (0, 1));
+    });
 }

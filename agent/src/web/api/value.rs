@@ -131,6 +131,28 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_of_just_the_limit_is_given() {
+        let bytes = |items| {
+            let mut out = String::new();
+            write(&mut out, &vector(items), &|| false).map_or(0, |()| out.len())
+        };
+        let count = (ANSWER_BYTES_MAX - bytes(1)) / (bytes(2) - bytes(1));
+        let QueryValue::Vector(mut items) = vector(count) else { panic!("a vector") };
+        let mut written = |last: usize| {
+            let (mut out, count) = (String::new(), items.len());
+            items[count - 1].labels = Labels::from_pairs([("text", "x".repeat(last).as_str())]);
+            write(&mut out, &QueryValue::Vector(items.clone()), &|| false).map(|()| out.len())
+        };
+        let rest = ANSWER_BYTES_MAX - written(900).expect("it is smaller") + "]".len();
+        assert_eq!(written(900 + rest).expect("just the limit"), ANSWER_BYTES_MAX + "]".len());
+        let refused = written(900 + rest + 1).expect_err("a byte more");
+        let answer = refused.answer();
+        assert_eq!(answer.status, 422);
+        let said = String::from_utf8_lossy(&answer.body).into_owned();
+        assert!(said.contains("the answer would be larger than 33554432 bytes: ask for less"), "{said}");
+    }
+
+    #[test]
     fn nobody_waits_for_an_answer_that_is_stopped() {
         let error = write(&mut String::new(), &vector(2), &|| true).expect_err("it was stopped");
         assert_eq!(error.answer().status, 499);
