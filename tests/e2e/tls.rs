@@ -6,6 +6,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair,
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
-use support::agent::Agent;
+use support::agent::{Agent, program};
 use support::folder::Folder;
 use support::http;
 use support::wait;
@@ -96,12 +97,17 @@ fn answer(asked: &[u8], address: SocketAddr, out: &mut impl Write) -> std::io::R
     let list = format!("[{{\"targets\": [\"{address}\"], \"labels\": {{\"listed\": \"yes\"}}}}]");
     let (status, kind, body) = match asked {
         text if text.starts_with(b"GET /list ") => ("200 OK", "application/json", list.as_str()),
+        text if text.starts_with(b"POST /api/v1/query ") => ("200 OK", "application/json", ANSWER),
         text if text.starts_with(b"POST ") => ("204 No Content", "text/plain", ""),
         _ => ("200 OK", "text/plain; version=0.0.4", "good 1\n"),
     };
     write!(out, "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}", body.len())?;
     out.flush()
 }
+
+/// What a server says to a query.
+const ANSWER: &str = "{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":[{\"metric\":\
+    {\"__name__\":\"answered\",\"under\":\"tls\"},\"value\":[1700000000,\"42\"]}]}}";
 
 fn job(name: &str, address: SocketAddr, tls: &str) -> String {
     format!(
@@ -194,4 +200,31 @@ fn https_is_spoken_with_whom_the_configuration_trusts() {
         series(at, "up{job=\"unknown\"} == 1 and on(job) good") == 1
     });
     assert!(agent.process().ended().is_none());
+}
+
+#[test]
+fn a_query_is_asked_under_https() {
+    let ours = authority();
+    let folder = Folder::new("tls-query");
+    let ca = folder.write("ca.pem", ours.pem());
+    let (good, asked) = server(&issued(&ours, "127.0.0.1", 2090), None);
+    let (named, _) = server(&issued(&ours, "plc.example", 2090), None);
+    let query = |server: SocketAddr, ca: &str| {
+        let mut command = Command::new(program());
+        command.args(["query", "instant", "answered", "--time=1700000000", "--output=csv"]).env("SSL_CERT_FILE", ca);
+        command.arg(format!("--server=https://{server}")).output().expect("the program runs")
+    };
+    let answer = query(good, &ca.display().to_string());
+    let said = String::from_utf8_lossy(&answer.stdout).into_owned() + &String::from_utf8_lossy(&answer.stderr);
+    assert!(answer.status.success() && said.contains("tls") && said.contains("42"), "{said}");
+    assert!(asked.try_iter().any(|asked| String::from_utf8_lossy(&asked).contains("query=answered")));
+    for (server, ca, expected) in [
+        (good, "", "x509: certificate signed by unknown authority"),
+        (named, &*ca.display().to_string(), "x509: certificate is valid for plc.example, not 127.0.0.1"),
+        (good, "/nonexistent/ca.pem", "unable to read CA cert: /nonexistent/ca.pem"),
+    ] {
+        let answer = query(server, ca);
+        let said = String::from_utf8_lossy(&answer.stderr).into_owned();
+        assert!(answer.status.code() == Some(1) && said.contains(expected), "{said}");
+    }
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::Outcome;
+use ureq::config::Config;
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{Connector, TcpConnector};
 
@@ -42,12 +43,7 @@ impl Poster {
             .output_buffer_size(4 << 10)
             .max_idle_connections(1)
             .build();
-        #[cfg(feature = "tls")]
-        let connector = ().chain(TcpConnector::default()).chain(secure::Secure(tls));
-        #[cfg(not(feature = "tls"))]
-        let (connector, _) = (().chain(TcpConnector::default()), tls);
-        let agent = ureq::Agent::with_parts(config, connector, DefaultResolver::default());
-        Poster { agent, url, headers }
+        Poster { agent: agent(config, tls), url, headers }
     }
 
     /// Posts a body; `judge` makes an outcome of the status, the `Retry-After` header and what the server said.
@@ -74,8 +70,17 @@ impl Poster {
     }
 }
 
+/// Returns what speaks HTTP so, and https by our own TLS.
+pub(super) fn agent(config: Config, tls: Arc<TlsClient>) -> ureq::Agent {
+    #[cfg(feature = "tls")]
+    let connector = ().chain(TcpConnector::default()).chain(secure::Secure(tls));
+    #[cfg(not(feature = "tls"))]
+    let (connector, _) = (().chain(TcpConnector::default()), tls);
+    ureq::Agent::with_parts(config, connector, DefaultResolver::default())
+}
+
 /// An error without the address in it.
-fn plain(error: &ureq::Error) -> String {
+pub(super) fn plain(error: &ureq::Error) -> String {
     match error {
         ureq::Error::Io(error) => tls::worded(error).unwrap_or_else(|| error.to_string()),
         ureq::Error::Timeout(_) => "timed out".to_owned(),
