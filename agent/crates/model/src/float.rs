@@ -8,6 +8,7 @@
 
 use std::fmt::Write;
 
+use crate::shortest::decimal;
 use crate::time::UnixMs;
 
 /// Doubles below this are exact at three decimals, where they have no more.
@@ -190,7 +191,13 @@ impl Digits {
         if (1.0..SHORT_MAX * 1_000.0).contains(&size) && size.fract() == 0.0 {
             return self.integer(size as u64);
         }
-        self.search(value)
+        match decimal(size) {
+            Some((digits, exponent)) => {
+                let (text, above) = self.integer(digits);
+                (text, above + exponent)
+            }
+            None => self.search(value),
+        }
     }
 
     fn search(&mut self, value: f64) -> (&str, i32) {
@@ -208,7 +215,7 @@ impl Digits {
 }
 
 impl Digits {
-    /// Returns the digits of a positive integer without the zeros at its end.
+    /// Returns the digits of a positive integer without the zeros at its end, and the exponent of the first one.
     fn integer(&mut self, value: u64) -> (&str, i32) {
         let mut text = Backwards::new();
         text.integer(value);
@@ -261,6 +268,9 @@ mod tests {
         check(1e12, "1e+12", "1000000000000");
         check(0.0005, "0.0005", "0.0005");
         check(4.35, "4.35", "4.35");
+        // Halfway between two decimals, of which the even one counts.
+        check(1_443_037_093_199_625.2, "1.4430370931996252e+15", "1443037093199625.2");
+        check(1_443_037_093_199_625.8, "1.4430370931996258e+15", "1443037093199625.8");
         check(f64::INFINITY, "+Inf", "+Inf");
         check(f64::NEG_INFINITY, "-Inf", "-Inf");
         check(f64::NAN, "NaN", "NaN");

@@ -20,6 +20,7 @@ pub mod sample;
 
 pub mod duration;
 pub mod float;
+mod shortest;
 pub mod time;
 
 pub mod alert;
