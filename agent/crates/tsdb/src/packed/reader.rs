@@ -142,6 +142,7 @@ impl PackedReader {
         let mut chunk = [0; CHUNK];
         while self.count < end {
             self.pass_run(end);
+            self.pass_groups(column, end);
             let left = (end - self.count) as usize;
             if left > 0 && self.fill(column, &mut chunk[..left.min(CHUNK)]) == 0 {
                 return None;
@@ -204,6 +205,7 @@ impl PackedReader {
         let (mut places, mut chunk) = (places.iter().copied().peekable(), [0; CHUNK]);
         while let Some(place) = places.peek().copied() {
             self.pass_run(place);
+            self.pass_groups(column, place);
             let from = self.count;
             let filled = self.fill(column, &mut chunk);
             if filled == 0 {
@@ -241,6 +243,21 @@ impl PackedReader {
         }
     }
 
+    /// Passes over groups before a place whose values nothing later is told by, without unpacking them.
+    fn pass_groups(&mut self, column: &[u8], place: u32) {
+        while matches!(self.kind, 2 | 4)
+            && self.zeros == 0
+            && self.count > 0
+            && usize::from(self.used) == GROUP
+            && place.min(self.total).saturating_sub(self.count) > GROUP as u32
+            && let Some(width @ 1..=ZEROS) = column.get(self.at as usize)
+            && self.at as usize + usize::from(*width) < column.len()
+        {
+            self.at += 1 + u32::from(*width);
+            self.count += GROUP as u32;
+        }
+    }
+
     /// Passes over values as predicted before a place.
     fn pass_run(&mut self, place: u32) {
         let some = self.zeros.min(place.min(self.total).saturating_sub(self.count));
@@ -254,7 +271,7 @@ impl PackedReader {
     /// for, or fewer where the column ends, or a group begins for which there is no room behind others.
     fn fill(&mut self, column: &[u8], out: &mut [i64]) -> usize {
         let room = out.len().min((self.total - self.count) as usize);
-        let (out, mut filled) = (&mut out[..room], 0);
+        let (out, mut filled, mut group) = (&mut out[..room], 0, [0; GROUP]);
         if let Some(first) = out.first_mut()
             && self.count == 0
         {
@@ -266,11 +283,19 @@ impl PackedReader {
                 self.fill_zeros(&mut out[filled..filled + some]);
                 filled += some;
             } else if usize::from(self.used) == GROUP && room - filled >= GROUP {
-                match self.group(column) {
-                    Some(Some(group)) => self.fill_group(&group, &mut out[filled..filled + GROUP]),
-                    Some(None) => continue,
+                match column.get(self.at as usize) {
+                    Some(width @ 1..=ZEROS) => {
+                        if !self.group(column, *width, &mut group) {
+                            break;
+                        }
+                    }
+                    Some(tag) => {
+                        self.begin_zeros(*tag);
+                        continue;
+                    }
                     None => break,
                 }
+                self.fill_group(&group, &mut out[filled..filled + GROUP]);
                 filled += GROUP;
             } else if usize::from(self.used) == GROUP && filled >= GROUP {
                 break;
@@ -285,25 +310,21 @@ impl PackedReader {
         filled
     }
 
-    /// Takes the next group whole; `Some(None)` when it was a run of values as predicted that begins there.
-    fn group(&mut self, column: &[u8]) -> Option<Option<[u64; GROUP]>> {
-        let width = usize::from(*column.get(self.at as usize)?);
-        if !(1..=usize::from(ZEROS)).contains(&width) {
-            self.begin_zeros(width as u8);
-            return Some(None);
-        }
-        let from = self.at as usize + 1;
-        let group = column.get(from..from + width)?;
-        self.at = (from + width) as u32;
+    /// Takes the differences of the next group; answers whether they are there.
+    #[inline]
+    fn group(&mut self, column: &[u8], width: u8, group: &mut [u64; GROUP]) -> bool {
+        let (from, width) = (self.at as usize + 1, usize::from(width));
         // Words are loaded from wherever a difference begins, so there must be one more behind the group.
-        Some(Some(match column.get(from..from + width + 8) {
-            Some(bytes) => unpack(bytes, width as u32),
-            None => {
-                let mut bytes = [0; ZEROS as usize + 8];
-                bytes[..width].copy_from_slice(group);
-                unpack(&bytes[..width + 8], width as u32)
-            }
-        }))
+        if let Some(bytes) = column.get(from..from + width + 8) {
+            unpack(bytes, width as u32, group);
+        } else {
+            let Some(found) = column.get(from..from + width) else { return false };
+            let mut bytes = [0; ZEROS as usize + 8];
+            bytes[..width].copy_from_slice(found);
+            unpack(&bytes[..width + 8], width as u32, group);
+        }
+        self.at = (from + width) as u32;
+        true
     }
 
     fn begin_zeros(&mut self, tag: u8) {
@@ -469,23 +490,25 @@ fn next_entry(column: &[u8], (_, behind, left): (u32, u32, u32), from: u32) -> O
     Some((at, (column.len() - take.rest.len()) as u32, left - 1))
 }
 
-/// Returns the differences of a group; `bytes` are the group's and eight more.
-fn unpack(bytes: &[u8], width: u32) -> [u64; GROUP] {
+/// Finds the differences of a group; `bytes` are the group's and eight more.
+#[inline]
+fn unpack(bytes: &[u8], width: u32, group: &mut [u64; GROUP]) {
     let word =
         |from: usize| bytes.get(from..from + 8).and_then(|word| word.try_into().ok()).map_or(0, u64::from_le_bytes);
     let mask = u64::MAX >> (u64::BITS - width);
-    let mut group = [0; GROUP];
     if width <= 8 {
         let word = word(0);
         group.iter_mut().zip(0..).for_each(|(out, at)| *out = word >> (at * width) & mask);
-        return group;
+    } else if width <= 56 {
+        for (out, at) in group.iter_mut().zip(0..) {
+            *out = word((at * width / 8) as usize) >> (at * width % 8) & mask;
+        }
+    } else {
+        // These may reach into a ninth byte.
+        for (out, at) in group.iter_mut().zip(0..) {
+            let (from, shift) = ((at * width / 8) as usize, at * width % 8);
+            let high = if shift > 0 { word(from + 1) >> 56 << (64 - shift) } else { 0 };
+            *out = (word(from) >> shift | high) & mask;
+        }
     }
-    for (out, at) in group.iter_mut().zip(0..) {
-        let (from, shift) = ((at * width / 8) as usize, at * width % 8);
-        let low = word(from) >> shift;
-        // Wider ones may reach into a ninth byte.
-        let high = if width > 56 && shift > 0 { word(from + 1) >> 56 << (64 - shift) } else { 0 };
-        *out = (low | high) & mask;
-    }
-    group
 }
