@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use model::{Batch, Labels, Matcher, MetricKind, Mono, Now, Querier, TimeRange, UnixMs};
+use model::{Batch, Labels, Matcher, MetricKind, Mono, Now, Querier, TimeRange, UnixMs, Value};
+use targets::Delivery;
 use tsdb::{Options, Store};
 
 use super::{Core, Effect, Event, NODE, PUSHED, RECEIVED, REPORT, RULES_FIRST, Setup, SourceId, source_name};
@@ -101,4 +102,46 @@ fn every_source_is_called_by_its_name() {
     let names = [NODE, REPORT, PUSHED, RECEIVED, SourceId(RULES_FIRST), SourceId(SOURCE_FIRST), last_target];
     let expected = ["node", "node", "push", "remote_write", "rules", "scrape", "scrape"];
     assert_eq!(names.map(source_name), expected);
+}
+
+/// A scrape that names no series goes home to be named where the store does not know them, and is not lost.
+#[test]
+fn a_scrape_whose_series_are_not_known_goes_home_to_be_named() {
+    let (mut core, mut out) = (core(), Vec::new());
+    let mut scraped = |core: &mut Core, value: f64, is_bare: bool| {
+        let mut batch = Batch::new();
+        if is_bare {
+            batch.begin_bare(5);
+            batch.add_bare(Value::Float(value), None, None);
+        } else {
+            batch.family("shop", "", MetricKind::Gauge);
+            batch.add(&[], value);
+            batch.set_layout(5);
+        }
+        let (at, source) = (now(value as u64), SourceId(SOURCE_FIRST));
+        let delivery = Delivery {
+            target: 0,
+            source,
+            at,
+            batch,
+            good: true,
+            exemplars: Vec::new(),
+            exemplars_left_out: 0,
+            is_unknown: false,
+        };
+        core.step(at, Event::Scraped(Box::new(delivery)), &mut out);
+        let home = out.drain(..).find_map(|effect| match effect {
+            Effect::Home(delivery) => Some(delivery),
+            _ => None,
+        });
+        home.expect("it goes home").is_unknown
+    };
+    assert!(scraped(&mut core, 1.0, true));
+    assert!(!scraped(&mut core, 2.0, false));
+    assert!(!scraped(&mut core, 3.0, true));
+    core.store.seal(now(4));
+    assert!(scraped(&mut core, 5.0, true));
+    assert!(!scraped(&mut core, 6.0, false));
+    let values: Vec<Option<f64>> = samples(&core, "shop").into_iter().map(|(_, value)| value).collect();
+    assert_eq!(values, [Some(2.0), Some(3.0), Some(6.0)]);
 }

@@ -288,7 +288,11 @@ pub(super) fn inflate(
         // What it comes to is guessed from what it was, and never believed.
         let room = (body.len() * GZIP_RATIO_USUAL).clamp(READ_BYTES, PIECE_BYTES_MAX);
         let from = out.len();
-        out.resize(from + room, 0);
+        match from {
+            // The system has zeros already.
+            0 => out = vec![0; room],
+            _ => out.resize(from + room, 0),
+        }
         let mut filled = from;
         while filled < out.len() {
             match reader.read(&mut out[filled..]) {

@@ -294,6 +294,25 @@ fn targets_that_go_end_their_sources_and_those_that_stay_are_left_alone() {
     assert_eq!((ended.as_slice(), pools.next_deadline()), (&[SourceId(101)][..], None));
 }
 
+/// A list that is empty every other time: what goes ends once, and nothing of it is left.
+#[test]
+fn discovery_that_flaps_leaves_nothing_behind() {
+    let (mut pools, mut ended) = (one(job()), Vec::new());
+    for round in 0..2_000u64 {
+        scrape(&mut pools, Ok("a 1\nb 2\n"));
+        let at = pools.next_deadline().expect("a target is due");
+        pools.discovered(now(at.0), "j", 0, Vec::new());
+        assert_eq!((pools.next_deadline(), pools.counts().targets, pools.counts().series), (None, 0, 0));
+        pools.take_ended(&mut ended);
+        assert_eq!(ended.len() as u64, round + 1);
+        pools.discovered(now(at.0), "j", 0, group(&["h:1", "h:1"]));
+        assert_eq!((pools.counts().targets, pools.queue.len(), pools.desk.spare.len()), (1, 1, 1));
+    }
+    ended.sort_unstable();
+    ended.dedup();
+    assert_eq!(ended.len(), 2_000, "each is a source of its own");
+}
+
 #[test]
 fn a_reload_that_changes_rules_names_series_anew() {
     let mut pools = one(job());
