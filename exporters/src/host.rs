@@ -11,7 +11,6 @@ use std::cell::RefCell;
 use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::buffer::spare_capacity;
@@ -92,8 +91,10 @@ impl Host {
     /// # Errors
     /// `Io`.
     pub fn modified(&self, path: &Path) -> Result<f64, CollectError> {
-        let found = std::fs::metadata(path).map_err(|source| CollectError::Io { path: path.to_owned(), source })?;
-        Ok(found.mtime() as f64)
+        // std's own has 32 bits of it on processors of 32: a date behind 2038 would be one before 1970.
+        let found = rustix::fs::stat(path);
+        let found = found.map_err(|errno| CollectError::Io { path: path.to_owned(), source: errno.into() })?;
+        Ok(found.st_mtime as f64)
     }
 }
 
