@@ -3,8 +3,8 @@
 //!
 //! Segments of 60 bytes are chained by index and lie in slabs of 16 KiB, those behind the first megabyte in slabs of
 //! 256 KiB: allocators give what is so large back to the system when it is freed. Nothing is freed one by one: when a
-//! block is sealed the whole pool is emptied and filled again, so a steady store allocates only when it is fuller than
-//! ever before; or it is dropped, where it is large.
+//! block is sealed its small slabs go to the block that is open by then, so a store whose blocks are small allocates
+//! only when it is fuller than ever before, and has little more than the slabs of one block; large ones are dropped.
 
 use crate::codec::{RUN, RUN_MAX};
 
@@ -49,6 +49,25 @@ impl Arena {
     /// Empties the pool and keeps its memory.
     pub fn clear(&mut self) {
         self.used = 0;
+    }
+
+    /// Takes the small slabs that nothing was put into yet.
+    pub fn split(&mut self) -> Arena {
+        let taken = self.used.checked_sub(1).map_or(0, |last| place(last).0 + 1);
+        let slabs = self.slabs.split_off(taken);
+        Arena { slabs: slabs.into_iter().filter(|slab| slab.len() == SLAB_SEGMENTS).collect(), used: 0 }
+    }
+
+    /// Takes over the small slabs of a pool that is not needed any more, as far as there is room for small ones.
+    pub fn adopt(&mut self, other: Arena) {
+        let room = SMALL_SLABS.saturating_sub(self.slabs.len());
+        self.slabs.extend(other.slabs.into_iter().filter(|slab| slab.len() == SLAB_SEGMENTS).take(room));
+    }
+
+    /// Returns how many slabs there are.
+    #[cfg(test)]
+    pub fn slabs(&self) -> usize {
+        self.slabs.len()
     }
 
     /// Returns how many bytes are in use.

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use model::{Mono, Now, RowId, UnixMs};
 
 use crate::head::Head;
-use crate::head::track::Pool;
 use crate::index::LINES_MAX;
 use crate::journal::Journal;
 use crate::layout::{BLOB_PAYLOAD, PAGE};
@@ -34,8 +33,13 @@ impl Store {
         if self.is_full(now) && self.shared.read().frozen.is_none() {
             self.freeze(now);
         }
+        self.stamp(now);
         let is_crowded = self.journal.as_ref().is_some_and(Journal::is_crowded);
-        if now.mono >= self.next_sync || self.flush_ticket.is_some() || is_crowded {
+        let is_due = self.sync_due().is_some_and(|due| match &self.journal {
+            Some(journal) if journal.fills_a_page() => now.mono.plus_ms(self.options.sync_interval_ms / 4) >= due,
+            _ => now.mono >= due,
+        });
+        if is_due || self.flush_ticket.is_some() || is_crowded {
             self.sync(now);
         }
         self.step_sealing(now);
@@ -79,7 +83,8 @@ impl Store {
     /// Returns when to call [`Store::tick`] again.
     pub fn next_deadline(&self) -> Option<Mono> {
         let journal = self.journal.as_ref()?;
-        let sync = (journal.has_pending() && self.group.is_none()).then_some(self.next_sync);
+        // What was not stamped is stamped at once.
+        let sync = (journal.has_pending() && self.group.is_none()).then(|| self.sync_due().unwrap_or_default());
         let seal = self.sealing.as_ref().filter(|sealing| !sealing.waiting && !sealing.is_done());
         let seal = seal.map(|sealing| sealing.retry_at.unwrap_or_default());
         let state = self.shared.read();
@@ -92,6 +97,18 @@ impl Store {
     /// is on its way for it.
     pub fn is_packing(&self) -> bool {
         self.sealing.as_ref().is_some_and(Sealing::is_packing)
+    }
+
+    /// What came since the owner told the time last waits from now on.
+    pub(crate) fn stamp(&mut self, now: Now) {
+        self.journal.iter_mut().for_each(|journal| journal.stamp(now.mono));
+    }
+
+    /// Returns when the oldest of what is pending has waited for as long as it may. So a sync is as late as it can be,
+    /// and what came just before it costs no page of its own.
+    fn sync_due(&self) -> Option<Mono> {
+        let since = self.journal.as_ref()?.since()?;
+        Some(since.plus_ms(self.options.sync_interval_ms).max(self.retry_sync))
     }
 
     /// Moves the operations that are to be done to `out`, in order.
@@ -160,14 +177,15 @@ impl Store {
     pub(crate) fn freeze(&mut self, now: Now) {
         let shared = Arc::clone(&self.shared);
         let state = &mut *shared.write();
+        let mut pool = state.head.pool.split();
         if let Some(dropped) = state.frozen.take() {
             state.stats.dropped += u64::from(dropped.rows);
-            self.spare = Some(dropped.pool).filter(Pool::is_worth_keeping);
+            pool.adopt(dropped.pool);
             self.sealing = None;
             self.seal_attempt += 1;
         }
         let block = state.head.block + 1;
-        let head = std::mem::replace(&mut state.head, Head::new(block, self.spare.take().unwrap_or_default()));
+        let head = std::mem::replace(&mut state.head, Head::new(block, pool));
         self.head_begun = now.mono;
         if let (Some(journal), Some(site)) = (&mut self.journal, self.site) {
             let before = journal.position();
@@ -201,7 +219,8 @@ impl Store {
         if self.group.is_some() || (!journal.has_pending() && self.flush_ticket.is_none()) {
             return;
         }
-        self.next_sync = now.mono.plus_ms(self.options.sync_interval_ms);
+        // Should it fail, it is not tried again before that.
+        self.retry_sync = now.mono.plus_ms(self.options.sync_interval_ms);
         let (ops, sent) = (&mut self.ops, &mut self.sent);
         let mut written = 0;
         let room = journal.cut(&mut |offset, bytes: Vec<u8>| {
@@ -234,6 +253,7 @@ impl Store {
             return;
         }
         journal.certain(self.options.mutation);
+        self.retry_sync = Mono::default();
         self.tail.settle();
         let state = &mut *self.shared.write();
         state.stats.certain = state.stats.certain.max(group.certain);
@@ -289,7 +309,7 @@ impl Store {
             journal.free(sealing.block.number);
         }
         if let Some(frozen) = state.frozen.take() {
-            self.spare = Some(frozen.pool).filter(Pool::is_worth_keeping);
+            state.head.pool.adopt(frozen.pool);
         }
         self.sealing = None;
     }

@@ -6,6 +6,9 @@
 //! the same bytes go to fresh pages next time: reading back proves nothing. Pages are numbered without end; the
 //! number modulo the size of the area is the place.
 //!
+//! What is pending may wait for a sync interval, and a sync is due when the oldest of it has; a little before, where it
+//! fills a page by then and the next rows would begin another.
+//!
 //! A sync that would take several pages for a little is squeezed, each page by itself: on a board with a thousand series
 //! a minute's rows are then one page and not two.
 //!
@@ -13,6 +16,7 @@
 //! than `pending_max` because the medium is slow, journalling of the block is given up: its rows go on
 //! in memory and are certain when the block is sealed.
 
+use model::Mono;
 use zstd::bulk::Compressor;
 
 use crate::crc::extend;
@@ -57,6 +61,13 @@ pub(crate) struct Journal {
     needed: Vec<(u64, u64)>,
     /// How many pending bytes are on their way, and the last page they are in.
     in_flight: Option<(usize, u64)>,
+    /// Since when the oldest of what is pending waits, and of what is on its way; `None` when that was not told yet.
+    since: Option<Mono>,
+    in_flight_since: Option<Mono>,
+    /// The most bytes that were added at once since the last cut.
+    most_added: usize,
+    /// So many bytes became so many the last time they were squeezed.
+    squeezes: (usize, usize),
 }
 
 /// Returns the checksum that a block's stream begins with.
@@ -101,6 +112,10 @@ impl Journal {
             synced,
             needed: Vec::new(),
             in_flight: None,
+            since: None,
+            in_flight_since: None,
+            most_added: 0,
+            squeezes: (1, 1),
         }
     }
 
@@ -110,7 +125,7 @@ impl Journal {
             (self.given_up, self.blocked) = (false, Some(self.block));
             self.pieces.clear();
             self.pending.clear();
-            self.in_flight = None;
+            (self.in_flight, self.since) = (None, None);
         }
         (self.block, self.offset, self.crc) = (block, 0, seed(self.file, block));
         self.pieces.push(Piece { block, offset: 0, prior: self.crc, bytes: 0 });
@@ -139,6 +154,7 @@ impl Journal {
             return false;
         }
         self.pending.extend_from_slice(records);
+        self.most_added = self.most_added.max(records.len());
         if let Some(piece) = self.pieces.last_mut() {
             piece.bytes += records.len();
         }
@@ -163,6 +179,26 @@ impl Journal {
 
     pub fn has_pending(&self) -> bool {
         !self.pending.is_empty()
+    }
+
+    /// Is told what time it is: what came since the last time waits from now on.
+    pub fn stamp(&mut self, now: Mono) {
+        if self.since.is_none() && self.pending.len() > self.in_flight.map_or(0, |(bytes, _)| bytes) {
+            self.since = Some(now);
+        }
+    }
+
+    /// Returns whether what is pending most likely fits one page, and with as much as came at once would not any more:
+    /// then another page would be written for the little that comes until it is due.
+    pub fn fills_a_page(&self) -> bool {
+        let pages = |bytes: usize| (bytes * self.squeezes.1).div_ceil(self.squeezes.0 * JOURNAL_PAYLOAD);
+        pages(self.pending.len()) == 1 && pages(self.pending.len() + self.most_added) > 1
+    }
+
+    /// Returns since when the oldest of what is pending and not on its way waits; `None` when there is nothing, or when
+    /// it was not stamped yet.
+    pub fn since(&self) -> Option<Mono> {
+        self.since
     }
 
     /// Returns how many pages of the area are taken.
@@ -190,6 +226,14 @@ impl Journal {
             let mut rest = &self.pending[at..at + piece.bytes];
             while !rest.is_empty() {
                 let (taken, squeezed) = fill(rest, &mut squeezer);
+                self.squeezes = match (&squeezed, &mut squeezer) {
+                    (Some(squeezed), _) => (taken, squeezed.len()),
+                    // It fits as it is; how much more would is of use the next time.
+                    (None, Some(squeezer)) if taken == rest.len() && taken > JOURNAL_PAYLOAD / 2 => {
+                        squeezer.compress(rest).map_or((1, 1), |squeezed| (taken, squeezed.len()))
+                    }
+                    _ => self.squeezes,
+                };
                 let (bytes, behind) = rest.split_at(taken);
                 rest = behind;
                 let seq = self.next_seq;
@@ -221,6 +265,7 @@ impl Journal {
             write(self.geometry.journal(run_first), run);
         }
         self.in_flight = Some((self.pending.len(), self.next_seq - 1));
+        (self.in_flight_since, self.most_added) = (self.since.take(), 0);
         true
     }
 
@@ -246,7 +291,7 @@ impl Journal {
 
     /// Is told that what was cut last may or may not be there: it will be cut again.
     pub fn failed(&mut self) {
-        self.in_flight = None;
+        (self.in_flight, self.since) = (None, self.in_flight_since.take().or(self.since));
     }
 
     /// Is told that these blocks are sealed: their pages are free, and what is pending of them is not needed.
@@ -266,5 +311,6 @@ impl Journal {
             pending.drain(at..at + piece.bytes);
             false
         });
+        self.since = self.since.filter(|_| !self.pending.is_empty());
     }
 }

@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use model::{Disk, Now, ReadAt};
 
+use crate::blob::RUN_PAGES;
 use crate::crc::crc32c;
+use crate::geometry::Areas;
 use crate::journal::Journal;
 use crate::layout::{FILE_BYTES_MAX, FILE_BYTES_MIN, Found, Geometry, PAGE, Superblock, read_superblocks};
 use crate::options::{Mutation, Options};
@@ -200,5 +202,20 @@ fn create(disk: &mut dyn Disk, bytes: u64, options: &Options, now: Now) -> Resul
         disk.write(geometry.superblock(copy), &superblock.page()).map_err(io("writing the superblock"))?;
     }
     disk.sync().map_err(io("syncing the superblock"))?;
+    blank_areas(disk, &geometry.areas)?;
     Ok(superblock)
+}
+
+/// Writes zeros to slots and journal, which are zeros already: but by the file system's word, which notes each page that
+/// is written for the first time, and that costs the medium more than the page. What a power cut leaves is zeros too.
+pub(crate) fn blank_areas(disk: &mut dyn Disk, areas: &Areas) -> Result<(), OpenError> {
+    let Areas { slots, slot_pages, journal, journal_pages } = *areas;
+    let zeros = vec![0; RUN_PAGES * PAGE];
+    for (first, pages) in [(slots[0], slot_pages), (slots[1], slot_pages), (journal, journal_pages)] {
+        for at in (0..pages).step_by(RUN_PAGES) {
+            let run = &zeros[..RUN_PAGES.min((pages - at) as usize) * PAGE];
+            disk.write(u64::from(first + at) * PAGE as u64, run).map_err(io("making room for the journal"))?;
+        }
+    }
+    Ok(())
 }

@@ -98,6 +98,7 @@ impl Store {
         self.next_n = end + marked;
         state.stats.refuse(source, &refused);
         self.keep(state, first.n);
+        self.stamp(now);
         let rows = RowRange { first, end };
         Appended {
             rows,

@@ -64,8 +64,8 @@ pub(crate) struct Sealing {
     meta: Meta,
     index: BlockIndex,
     packing: Option<Box<Packing>>,
-    /// The block's bytes, once they are packed.
-    payload: Vec<u8>,
+    /// The block's bytes, once they are packed: what stands in front, the groups of index and table, those of the streams.
+    parts: [Vec<u8>; 3],
     small: Small,
     next_series: u32,
     slot: u32,
@@ -165,7 +165,7 @@ impl Sealing {
                 squeezer: Squeezer::new(),
                 tokens: Vec::new(),
             })),
-            payload: Vec::new(),
+            parts: Default::default(),
             small: small.clone(),
             next_series,
             slot,
@@ -255,11 +255,12 @@ impl Sealing {
         }
         let (front_directory, front_groups) = squeezer.take();
         self.meta.directory_bytes = (front_directory.len() + directory.len()) as u32;
-        self.meta.put(&mut self.payload);
-        for part in [&front_directory, &directory, &front_groups, &groups] {
-            self.payload.extend_from_slice(part);
-        }
-        let pages = self.payload.len().div_ceil(BLOB_PAYLOAD) as u32;
+        let mut front = Vec::new();
+        self.meta.put(&mut front);
+        front.extend_from_slice(&front_directory);
+        front.extend_from_slice(&directory);
+        self.parts = [front, front_groups, groups];
+        let pages = self.parts.iter().map(Vec::len).sum::<usize>().div_ceil(BLOB_PAYLOAD) as u32;
         assert!(pages <= self.block.pages, "{pages} pages in a place for {}", self.block.pages);
         self.block.pages = pages;
         (self.index, self.stage) = (BlockIndex::default(), Stage::Pages);
@@ -276,7 +277,7 @@ impl Sealing {
             if let Some(run) = writer.take_run() {
                 return run;
             }
-            let rest = &self.payload[self.at..];
+            let rest = from(&self.parts, self.at);
             if rest.is_empty() {
                 break;
             }
@@ -295,6 +296,17 @@ impl Sealing {
         let commit = Commit { block: number, start, pages, next_series, layout };
         write_checkpoint(file, opening, &geometry, self.slot, &commit, &self.small)
     }
+}
+
+/// Returns bytes from an offset on, as far as they lie together.
+fn from(parts: &[Vec<u8>], mut offset: usize) -> &[u8] {
+    for part in parts {
+        match part.get(offset..) {
+            Some(rest) if !rest.is_empty() => return rest,
+            _ => offset -= part.len(),
+        }
+    }
+    &[]
 }
 
 /// Returns a checkpoint's pages and their place.

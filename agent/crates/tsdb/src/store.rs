@@ -291,13 +291,13 @@ pub struct Store {
     pub(crate) handed_out: Option<RowId>,
     pub(crate) head_begun: Mono,
     pub(crate) group: Option<Group>,
-    pub(crate) next_sync: Mono,
+    /// When a sync is tried again, should the one on its way fail, or did it.
+    pub(crate) retry_sync: Mono,
     pub(crate) flush_ticket: Option<u64>,
     pub(crate) next_ticket: u64,
     pub(crate) ops: Vec<DiskOp>,
     pub(crate) sent: VecDeque<Sent>,
     pub(crate) records: Vec<u8>,
-    pub(crate) spare: Option<Pool>,
 }
 
 impl Store {
@@ -345,7 +345,7 @@ impl Store {
         let order = Order::new(options.out_of_order_ms);
         Store {
             shared: Arc::new(shared),
-            next_sync: now.mono.plus_ms(options.sync_interval_ms),
+            retry_sync: Mono::default(),
             options,
             site: None,
             journal: None,
@@ -368,7 +368,6 @@ impl Store {
             ops: Vec::new(),
             sent: VecDeque::new(),
             records: Vec::new(),
-            spare: None,
         }
     }
 

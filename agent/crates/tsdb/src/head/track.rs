@@ -63,21 +63,29 @@ pub(crate) struct Pool {
     pub marks: Marks,
 }
 
-/// The largest pool that a block leaves to the next, in bytes. A larger one is of a store with so many series that it
-/// had better lie with the system while it is not needed, which is nearly always.
-const KEPT_BYTES_MAX: usize = 2 << 20;
+/// The most slabs of marks that a block leaves to the next one.
+const KEPT_MARK_SLABS_MAX: usize = 32;
 
 impl Pool {
-    /// Returns whether another block should have this pool.
-    pub fn is_worth_keeping(&self) -> bool {
-        self.bytes() <= KEPT_BYTES_MAX
-    }
-
     /// Empties the pool and keeps its memory.
     pub fn clear(&mut self) {
         self.arena.clear();
         self.marks.slabs.iter_mut().for_each(Vec::clear);
         self.marks.used = 0;
+    }
+
+    /// Takes the memory that nothing was put into yet, for the block behind this one.
+    pub fn split(&mut self) -> Pool {
+        let slabs = self.marks.slabs.split_off((self.marks.used as usize).div_ceil(SLAB_MARKS));
+        Pool { arena: self.arena.split(), marks: Marks { slabs, used: 0 } }
+    }
+
+    /// Takes over the memory of a block that is not needed any more.
+    pub fn adopt(&mut self, mut other: Pool) {
+        other.clear();
+        self.arena.adopt(other.arena);
+        let room = KEPT_MARK_SLABS_MAX.saturating_sub(self.marks.slabs.len());
+        self.marks.slabs.extend(other.marks.slabs.into_iter().take(room));
     }
 
     /// Returns how many bytes are in use.
@@ -223,16 +231,6 @@ mod tests {
     }
 
     #[test]
-    fn a_pool_is_left_to_the_next_block_unless_it_is_large() {
-        let (mut pool, mut track, mut token) = (Pool::default(), Track::default(), Vec::new());
-        assert!(pool.is_worth_keeping());
-        while track.len() < KEPT_BYTES_MAX {
-            track.push_int(&mut pool, (track.len() as i64).wrapping_mul(0x9e37_79b9_7f4a_7c15u64 as i64), &mut token);
-        }
-        assert!(!pool.is_worth_keeping());
-    }
-
-    #[test]
     fn a_pool_that_is_emptied_is_filled_again_without_more_memory() {
         let mut pool = Pool::default();
         for _ in 0..3 {
@@ -248,5 +246,40 @@ mod tests {
             reader.skip_ints(&bytes, base, 2_990 - reader.count()).expect("so many");
             assert_eq!(reader.next_int(&bytes, base), Some(2_990i64.pow(3) % 1_000_003));
         }
+    }
+
+    #[test]
+    fn blocks_hand_their_memory_on_and_never_take_more() {
+        let fill = |pool: &mut Pool, seed: i64| {
+            let (mut track, mut token) = (Track::default(), Vec::new());
+            for i in 0..30_000i64 {
+                track.push_int(pool, (i + seed) * i * i % 1_000_003, &mut token);
+            }
+            track
+        };
+        let mut open = Pool::default();
+        let mut sizes = Vec::new();
+        for round in 0..5 {
+            // Frozen, while the next one has begun; then it is sealed.
+            let before = fill(&mut open, round);
+            let mut next = open.split();
+            let (mut track, mut token) = (Track::default(), Vec::new());
+            for i in 0..3_000i64 {
+                track.push_int(&mut next, i * i * i % 1_009, &mut token);
+            }
+            let mut bytes = Vec::new();
+            before.copy(&open, 0, &mut bytes);
+            let mut reader = TokenReader::default();
+            assert!((0..30_000i64).all(|i| reader.next_int(&bytes, 0) == Some((i + round) * i * i % 1_000_003)));
+            next.adopt(std::mem::take(&mut open));
+            open = next;
+            let mut bytes = Vec::new();
+            track.copy(&open, 0, &mut bytes);
+            let mut reader = TokenReader::default();
+            assert!((0..3_000i64).all(|i| reader.next_int(&bytes, 0) == Some(i * i * i % 1_009)));
+            sizes.push((open.arena.slabs(), open.marks.slabs.len()));
+            open.clear();
+        }
+        assert!(sizes[0].0 > 4 && sizes.iter().all(|size| *size == sizes[0]), "{sizes:?}");
     }
 }

@@ -13,7 +13,7 @@ use crate::blob::RUN_PAGES;
 use crate::cells::{CELLS_SHARE, Commit};
 use crate::geometry::{Areas, EXTENTS_MAX, Extent, Geometry, RING_PAGES_MIN};
 use crate::layout::{BLOB_PAYLOAD, FILE_BYTES_MAX, FILE_BYTES_MIN, JournalHead, PAGE, Superblock};
-use crate::open::{OpenError, io};
+use crate::open::{OpenError, blank_areas, io};
 use crate::options::Mutation;
 use crate::ring::{Block, Ring};
 use crate::seal::write_checkpoint;
@@ -178,6 +178,10 @@ impl Recover<'_> {
         self.commit = Commit { start: plan.kept_pages - pages, pages, layout, ..self.commit };
         if target.areas.journal != old.areas.journal {
             self.clear_journal()?;
+        }
+        // Behind the old end: nothing is there. In front there may be blocks that still count, all of it written before.
+        if target.grows && target.areas != old.areas {
+            blank_areas(self.disk, &target.areas)?;
         }
         self.slot = if target.areas.slots == old.areas.slots { self.slot ^ 1 } else { 0 };
         let (file, opening) = (self.site.file, self.site.opening);
