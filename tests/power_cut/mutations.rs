@@ -62,9 +62,9 @@ struct Unchecked(FaultyDisk);
 impl ReadAt for Unchecked {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
         self.0.read_at(offset, buf)?;
-        if buf.len() == 4096 && buf[4..6] == *b"NX" {
-            let checksum = crc32c(&buf[4..]);
-            buf[..4].copy_from_slice(&checksum.to_le_bytes());
+        for page in buf.chunks_exact_mut(4096).filter(|page| page[4..6] == *b"NX") {
+            let checksum = crc32c(&page[4..]);
+            page[..4].copy_from_slice(&checksum.to_le_bytes());
         }
         Ok(())
     }

@@ -94,26 +94,29 @@ pub(crate) struct Pages<'a> {
     pub read: &'a dyn ReadAt,
     pub file: u32,
     pub geometry: Geometry,
-    page: Vec<u8>,
-    /// Which page of which block is in the buffer.
-    held: Option<(u64, u32)>,
+    /// Pages as they were read, and which they are: the first one's place in the ring, and how many.
+    pages: Vec<u8>,
+    run: (u32, u32),
+    /// Which of them was looked at last: its block and place in that, and where in the buffer it is.
+    held: Option<(u64, u32, usize)>,
 }
 
 impl<'a> Pages<'a> {
     pub fn new(read: &'a dyn ReadAt, file: u32, geometry: Geometry) -> Pages<'a> {
-        Pages { read, file, geometry, page: vec![0; PAGE], held: None }
+        Pages { read, file, geometry, pages: Vec::new(), run: (0, 0), held: None }
     }
 
     /// Appends `len` bytes of a block from `offset` on; what was read before a fault is kept.
     pub fn bytes(&mut self, block: u64, start: u32, offset: u32, len: u32, out: &mut Vec<u8>) -> Result<(), Fault> {
         let mut at = offset as usize;
         let end = at.checked_add(len as usize).ok_or(Fault::Damaged)?;
+        self.run = (0, 0);
         while at < end {
             let index = (at / BLOB_PAYLOAD) as u32;
-            self.load(block, start, index)?;
+            let page = self.load(block, start, index, (end.div_ceil(BLOB_PAYLOAD) as u32).saturating_sub(index))?;
             let from = at % BLOB_PAYLOAD;
             let count = (end - at).min(BLOB_PAYLOAD - from);
-            out.extend_from_slice(&BlobHead::payload(&self.page)[from..from + count]);
+            out.extend_from_slice(&BlobHead::payload(&self.pages[page..page + PAGE])[from..from + count]);
             at += count;
         }
         Ok(())
@@ -121,27 +124,51 @@ impl<'a> Pages<'a> {
 
     /// Reads the head of whatever page of a block is at this place of the ring.
     pub fn head(&mut self, place: u32) -> Option<BlobHead> {
-        self.held = None;
-        self.read.read_at(self.geometry.ring(place), &mut self.page).ok()?;
-        BlobHead::parse(self.file, KIND_BLOCK, &self.page)
+        self.run = (0, 0);
+        self.fetch(place, 1).and_then(|page| self.parse(page))
     }
 
-    fn load(&mut self, block: u64, start: u32, index: u32) -> Result<(), Fault> {
-        if self.held == Some((block, index)) {
-            return Ok(());
+    /// Returns where in the buffer a page of a block is, of which so many are wanted from this one on.
+    fn load(&mut self, block: u64, start: u32, index: u32, wanted: u32) -> Result<usize, Fault> {
+        if let Some((_, _, page)) = self.held.filter(|held| (held.0, held.1) == (block, index)) {
+            return Ok(page);
         }
-        if start.checked_add(index).is_none_or(|place| place >= self.geometry.ring_pages()) {
-            return Err(Fault::Damaged);
-        }
-        let head = self.head(start + index).ok_or(Fault::Damaged)?;
+        let place = start.checked_add(index).filter(|place| *place < self.geometry.ring_pages());
+        let page = place.and_then(|place| self.fetch(place, wanted)).ok_or(Fault::Damaged)?;
+        let head = self.parse(page).ok_or(Fault::Damaged)?;
         if head.block != block {
             return Err(Fault::Overwritten);
         }
         if head.index != index {
             return Err(Fault::Damaged);
         }
-        self.held = Some((block, index));
-        Ok(())
+        self.held = Some((block, index, page));
+        Ok(page)
+    }
+
+    /// Returns where in the buffer the page at a place of the ring is, read with those behind it that are wanted too:
+    /// each call of the system costs as much as reading some pages.
+    fn fetch(&mut self, place: u32, wanted: u32) -> Option<usize> {
+        let (first, count) = self.run;
+        if (first..first + count).contains(&place) {
+            return Some((place - first) as usize * PAGE);
+        }
+        self.held = None;
+        let most = self.geometry.together(place, wanted.min(RUN_PAGES as u32)).max(1);
+        // Of a run that cannot be read one page may be the only bad one.
+        for count in [most, 1] {
+            self.pages.resize(count as usize * PAGE, 0);
+            if self.read.read_at(self.geometry.ring(place), &mut self.pages).is_ok() {
+                self.run = (place, count);
+                return Some(0);
+            }
+        }
+        self.run = (0, 0);
+        None
+    }
+
+    fn parse(&self, page: usize) -> Option<BlobHead> {
+        BlobHead::parse(self.file, KIND_BLOCK, self.pages.get(page..page + PAGE)?)
     }
 }
 

@@ -177,6 +177,18 @@ impl Geometry {
         self.pages.saturating_add(left)
     }
 
+    /// Returns how many pages of the ring lie together in the file from this one on, at most so many.
+    pub fn together(&self, page: u32, most: u32) -> u32 {
+        let mut left = page;
+        for extent in self.extents() {
+            if left < extent.pages {
+                return most.min(extent.pages - left);
+            }
+            left -= extent.pages;
+        }
+        0
+    }
+
     pub fn ring_pages(&self) -> u32 {
         self.extents().iter().map(|extent| extent.pages).sum()
     }
@@ -303,6 +315,10 @@ mod tests {
         geometry
             .place(geometry.run(8), bytes, &mut |offset, bytes| written.push((offset / 4096, bytes.len(), bytes[0])));
         assert_eq!(written, [(208, 2 * PAGE, 0), (100, 3 * PAGE, 2)]);
+        assert_eq!(
+            [(0, 16), (8, 16), (10, 16), (69, 16), (70, 16)].map(|(page, most)| geometry.together(page, most)),
+            [10, 2, 16, 1, 0]
+        );
         assert_eq!(geometry.pieces_of(68, 4), [Extent { first: 158, pages: 2 }, Extent { first: 200, pages: 2 }]);
     }
 

@@ -12,6 +12,7 @@ mod walk;
 use model::{Disk, Labels, ReadAt};
 use zstd::bulk::Decompressor;
 
+use crate::blob::RUN_PAGES;
 use crate::cells::{Commit, Small};
 use crate::crc::extend;
 use crate::epochs::Epoch;
@@ -153,23 +154,40 @@ impl<'a> Recover<'a> {
 
     fn journal_pages(&mut self) -> Vec<FoundPage> {
         let geometry = self.site.geometry;
-        let mut found = Vec::new();
-        let mut page = vec![0; PAGE];
-        for at in 0..u64::from(geometry.journal_pages()) {
-            let place = geometry.journal(at);
-            if self.read.read_at(place, &mut page).is_err() {
-                self.recovery.damaged_pages += 1;
-                continue;
-            }
-            match JournalHead::parse(self.site.file, &page) {
-                Some(head) if geometry.journal(head.seq) == place => found.push(FoundPage { head, place }),
-                Some(_) => {}
-                None if page.iter().all(|byte| *byte == 0) || is_whole(&page) => {}
-                None => self.recovery.torn_pages += 1,
+        let (mut found, pages) = (Vec::new(), u64::from(geometry.journal_pages()));
+        let mut run = vec![0; RUN_PAGES * PAGE];
+        for first in (0..pages).step_by(RUN_PAGES) {
+            let count = (pages - first).min(RUN_PAGES as u64) as usize;
+            let bad = self.read_run(geometry.journal(first), &mut run[..count * PAGE]);
+            self.recovery.damaged_pages += bad;
+            for (page, at) in run[..count * PAGE].chunks(PAGE).zip(first..) {
+                let place = geometry.journal(at);
+                match JournalHead::parse(self.site.file, page) {
+                    Some(head) if geometry.journal(head.seq) == place => found.push(FoundPage { head, place }),
+                    Some(_) => {}
+                    None if page.iter().all(|byte| *byte == 0) || is_whole(page) => {}
+                    None => self.recovery.torn_pages += 1,
+                }
             }
         }
         found.sort_by_key(|page| (page.head.block, page.head.offset, page.head.seq));
         found
+    }
+
+    /// Reads pages that lie together, at once where that is possible; those that cannot be read are zeros. Returns how
+    /// many these are.
+    fn read_run(&self, offset: u64, run: &mut [u8]) -> u64 {
+        if self.read.read_at(offset, run).is_ok() {
+            return 0;
+        }
+        let mut bad = 0;
+        for (page, place) in run.chunks_mut(PAGE).zip((offset..).step_by(PAGE)) {
+            if self.read.read_at(place, page).is_err() {
+                page.fill(0);
+                bad += 1;
+            }
+        }
+        bad
     }
 
     fn begin(&mut self, block: u64) {
