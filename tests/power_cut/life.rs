@@ -261,6 +261,8 @@ impl Life {
                 self.one_op()?;
                 // A disk that is slower than that for long makes the store drop rows, which is another promise.
                 while self.ops.len() > 3 || self.store.stats().frozen {
+                    // A seal that failed is tried again when it is time.
+                    self.ms += if self.ops.is_empty() && !self.store.is_packing() { 1_000 } else { 0 };
                     self.one_op()?;
                     self.store.tick(now(self.ms));
                     self.take_ops();
