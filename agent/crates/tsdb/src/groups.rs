@@ -2,8 +2,9 @@
 //! wanted.
 //!
 //! A group has at most `GROUP_BYTES_MAX` bytes before it is squeezed, whatever its length claims; one that would not
-//! get smaller stands as it is. Groups that were unpacked are kept at hand, as many as `KEPT_BYTES_MAX` allows, because
-//! the columns of a series that are asked for one after the other lie in few of them.
+//! get smaller stands as it is. Groups that were unpacked are kept at hand, few of a block and as many as `KEPT_BYTES_MAX`
+//! allows, because the columns of series that are asked for one after the other lie side by side; and their memory is
+//! used again.
 
 use std::collections::VecDeque;
 
@@ -22,6 +23,8 @@ const GROUP_BYTES_MAX: usize = 64 << 10;
 const LEVEL: i32 = 6;
 /// The most bytes of unpacked groups that one selection keeps at hand.
 const KEPT_BYTES_MAX: usize = 1 << 20;
+/// The most groups of one block that are kept: series are asked for in the order in which they lie, nearly.
+const KEPT_OF_BLOCK_MAX: usize = 3;
 /// The most bytes that a group's entry in the directory takes.
 const ENTRY_BYTES_MAX: usize = 6;
 
@@ -75,10 +78,13 @@ impl Squeezer {
     }
 }
 
+/// What unpacks groups; it takes memory that is worth keeping from one selection to the next.
+pub(crate) type Context = Decompressor<'static>;
+
 /// Groups that were unpacked, and what unpacks them.
 #[derive(Default)]
 pub(crate) struct Unpacker {
-    decompressor: Option<Decompressor<'static>>,
+    pub context: Option<Context>,
     stored: Vec<u8>,
     /// The one used last is the last.
     kept: VecDeque<((u64, u32), Vec<u8>)>,
@@ -89,7 +95,9 @@ impl Unpacker {
     /// Unpacks one group, or finds it at hand.
     fn group(&mut self, key: (u64, u32), bytes: usize, load: &mut Load<'_>) -> Result<&[u8], (Fault, usize)> {
         if let Some(at) = self.kept.iter().position(|(kept, _)| *kept == key) {
-            if let Some(found) = self.kept.remove(at) {
+            if at + 1 < self.kept.len()
+                && let Some(found) = self.kept.remove(at)
+            {
                 self.kept.push_back(found);
             }
         } else {
@@ -97,28 +105,49 @@ impl Unpacker {
             if let Err(fault) = load(&mut self.stored) {
                 return Err((fault, self.stored.len()));
             }
-            let group = self.unpack(bytes).ok_or((Fault::Damaged, 0))?;
+            let mut group = self.room(key.0, bytes);
+            if !self.unpack(bytes, &mut group) {
+                return Err((Fault::Damaged, 0));
+            }
             self.kept_bytes += group.len();
             self.kept.push_back((key, group));
-            while self.kept_bytes > KEPT_BYTES_MAX
-                && self.kept.len() > 1
-                && let Some((_, old)) = self.kept.pop_front()
-            {
-                self.kept_bytes -= old.len();
-            }
         }
         self.kept.back().map(|(_, group)| group.as_slice()).ok_or((Fault::Damaged, 0))
     }
 
-    fn unpack(&mut self, bytes: usize) -> Option<Vec<u8>> {
+    /// Returns memory for one more group of a block: that of an older one, where there are enough.
+    fn room(&mut self, block: u64, bytes: usize) -> Vec<u8> {
+        let mut room = Vec::new();
+        let of_block = |kept: &&((u64, u32), Vec<u8>)| kept.0.0 == block;
+        if self.kept.iter().filter(of_block).count() >= KEPT_OF_BLOCK_MAX
+            && let Some(at) = self.kept.iter().position(|kept| of_block(&kept))
+        {
+            room = self.drop_group(at);
+        }
+        while self.kept_bytes + bytes > KEPT_BYTES_MAX && !self.kept.is_empty() {
+            room = self.drop_group(0);
+        }
+        room
+    }
+
+    fn drop_group(&mut self, at: usize) -> Vec<u8> {
+        let old = self.kept.remove(at).map(|(_, old)| old).unwrap_or_default();
+        self.kept_bytes -= old.len();
+        old
+    }
+
+    fn unpack(&mut self, bytes: usize, group: &mut Vec<u8>) -> bool {
+        group.clear();
+        group.reserve_exact(bytes);
         if self.stored.len() == bytes {
-            return Some(self.stored.clone());
+            group.extend_from_slice(&self.stored);
+            return true;
         }
-        if self.decompressor.is_none() {
-            self.decompressor = Decompressor::new().ok();
+        if self.context.is_none() {
+            self.context = Decompressor::new().ok();
         }
-        let group = self.decompressor.as_mut()?.decompress(&self.stored, bytes).ok()?;
-        (group.len() == bytes).then_some(group)
+        let Some(context) = self.context.as_mut() else { return false };
+        context.decompress_to_buffer(&self.stored, group).is_ok_and(|found| found == bytes) && group.len() == bytes
     }
 }
 

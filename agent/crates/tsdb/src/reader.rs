@@ -70,7 +70,9 @@ pub(crate) struct Source<'a> {
 impl<'a> Source<'a> {
     pub fn new(shared: &'a Shared) -> Source<'a> {
         let pages = shared.read.as_deref().map(|read| Pages::new(read, shared.file, shared.geometry));
-        Source { shared, pages, unpacker: Unpacker::default(), damaged: Vec::new() }
+        let mut unpacker = Unpacker::default();
+        unpacker.context = shared.unpacking.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Source { shared, pages, unpacker, damaged: Vec::new() }
     }
 
     /// Describes a sealed block, or the open or frozen one; `None` when it is damaged.
@@ -173,6 +175,9 @@ impl<'a> Source<'a> {
 
 impl Drop for Source<'_> {
     fn drop(&mut self) {
+        if self.unpacker.context.is_some() {
+            *self.shared.unpacking.lock().unwrap_or_else(PoisonError::into_inner) = self.unpacker.context.take();
+        }
         if !self.damaged.is_empty() {
             let mut known = self.shared.damaged.lock().unwrap_or_else(PoisonError::into_inner);
             known.extend(self.damaged.drain(..));

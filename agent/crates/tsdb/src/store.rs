@@ -238,11 +238,14 @@ pub(crate) struct Shared {
     pub geometry: Geometry,
     /// Pages that readers found damaged: block and page.
     pub damaged: Mutex<BTreeSet<(u64, u32)>>,
+    /// What unpacks groups, while no reader has it: a reader that finds none makes its own.
+    pub unpacking: Mutex<Option<crate::groups::Context>>,
 }
 
 impl Shared {
     fn new(state: State, read: Option<Arc<dyn ReadAt>>, file: u32, geometry: Geometry) -> Shared {
-        Shared { state: RwLock::new(state), read, file, geometry, damaged: Mutex::default() }
+        let (damaged, unpacking) = (Mutex::default(), Mutex::default());
+        Shared { state: RwLock::new(state), read, file, geometry, damaged, unpacking }
     }
 
     pub fn read(&self) -> RwLockReadGuard<'_, State> {
