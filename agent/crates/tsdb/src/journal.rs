@@ -1,16 +1,11 @@
 //! From records to journal pages: what is pending, what is on its way, what is certain.
 //!
-//! Records of a block form one stream of bytes with a running checksum. At the end of a sync interval what is
-//! pending is cut into fresh pages, each of which says where in the stream it belongs and what the checksum was
-//! there; a page that was synced is never written again until its block is sealed. When a write or the sync fails,
-//! the same bytes go to fresh pages next time: reading back proves nothing. Pages are numbered without end; the
-//! number modulo the size of the area is the place.
-//!
-//! What is pending may wait for a sync interval, and a sync is due when the oldest of it has; a little before, where it
-//! fills a page by then and the next rows would begin another.
-//!
-//! A sync that would take several pages for a little is squeezed, each page by itself: on a board with a thousand series
-//! a minute's rows are then one page and not two.
+//! Records of a block form one stream of bytes with a running checksum. When the oldest of what is pending has waited
+//! for a sync interval, all of it is cut into fresh pages, each of which says where in the stream it belongs and what
+//! the checksum was there; a little before, where it fills a page by then and the next rows would begin another. A page
+//! that was synced is never written again until its block is sealed. When a write or the sync fails, the same bytes go
+//! to fresh pages next time: reading back proves nothing. Pages are numbered without end; the number modulo the size of
+//! the area is the place. Several pages for a little are squeezed, each page by itself.
 //!
 //! More than half of `pending_max` is not left waiting for the interval's end. When the area is full, or more is pending
 //! than `pending_max` because the medium is slow, journalling of the block is given up: its rows go on
