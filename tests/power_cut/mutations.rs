@@ -80,6 +80,9 @@ fn unchecked(disk: FaultyDisk) -> Arc<dyn ReadAt> {
     Arc::new(Unchecked(disk))
 }
 
+/// How many lives are lived at most until one notices: a kill between a sync that failed and the next is rare.
+const LIVES_MAX: u64 = 60;
+
 /// Lives until the judge objects.
 fn live(how: &How, place: &Where, seed: u64) -> Result<(), String> {
     let pace = if seed.is_multiple_of(2) { Pace::OneByOne } else { Pace::Prompt };
@@ -112,7 +115,7 @@ fn whatever_is_broken_on_purpose_is_caught() {
         };
         // What makes the store itself give up counts as noticed, too.
         std::panic::set_hook(Box::new(|_| {}));
-        let caught = (1..=6).find_map(|seed| match std::panic::catch_unwind(|| live(&how, &place, seed)) {
+        let caught = (1..=LIVES_MAX).find_map(|seed| match std::panic::catch_unwind(|| live(&how, &place, seed)) {
             Ok(lived) => lived.err(),
             Err(_) => Some("a panic".to_owned()),
         });
