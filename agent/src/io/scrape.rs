@@ -82,7 +82,7 @@ pub struct Reach {
 
 enum Ask {
     Change(Vec<Reach>),
-    Home(Box<Delivery>),
+    Name(Box<Delivery>),
     Show(SyncSender<Shown>),
 }
 
@@ -112,21 +112,42 @@ impl View {
     }
 }
 
-type Start = Box<dyn Fn(Arc<Mutex<Counted>>) -> io::Result<UnboundedSender<Ask>> + Send>;
+type Start = Box<dyn Fn(Arc<Mutex<Counted>>, Homes) -> io::Result<UnboundedSender<Ask>> + Send>;
+
+/// The most batches that lie there to be taken home; further ones are dropped.
+const HOMES_MAX: usize = 4;
+
+/// Batches that the store is done with: the thread takes them when it needs one, and is not woken for them.
+#[derive(Clone, Default)]
+struct Homes(Arc<Mutex<Vec<Delivery>>>);
+
+impl Homes {
+    fn lay(&self, delivery: Delivery) {
+        let mut there = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if there.len() < HOMES_MAX {
+            there.push(delivery);
+        }
+    }
+
+    fn take(&self) -> Vec<Delivery> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
 
 /// Speaks to the thread.
 pub struct Scrapes {
     asks: Option<UnboundedSender<Ask>>,
     view: View,
     counted: Arc<Mutex<Counted>>,
+    homes: Homes,
     start: Start,
 }
 
 impl Scrapes {
     /// Returns no thread yet; `tell` is called with all that core should know.
     pub fn new(bounds: Bounds, clock: Arc<dyn Clock + Send + Sync>, tell: Arc<dyn Fn(News) + Send + Sync>) -> Scrapes {
-        let start = Box::new(move |counted| start(bounds, clock.clone(), tell.clone(), counted));
-        Scrapes { asks: None, view: View::default(), counted: Arc::default(), start }
+        let start = Box::new(move |counted, homes| start(bounds, clock.clone(), tell.clone(), counted, homes));
+        Scrapes { asks: None, view: View::default(), counted: Arc::default(), homes: Homes::default(), start }
     }
 
     /// Puts these jobs into force; the thread is started with the first.
@@ -135,16 +156,19 @@ impl Scrapes {
     /// When the system gives no thread.
     pub fn change(&mut self, jobs: Vec<Reach>) -> io::Result<()> {
         if self.asks.is_none() && !jobs.is_empty() {
-            self.asks = Some((self.start)(self.counted.clone())?);
+            self.asks = Some((self.start)(self.counted.clone(), self.homes.clone())?);
             *self.view.0.lock().unwrap_or_else(PoisonError::into_inner) = self.asks.clone();
         }
         self.ask(Ask::Change(jobs));
         Ok(())
     }
 
-    /// Gives a batch back that the store has.
+    /// Gives a batch back that the store has, or one that it wants to have named.
     pub fn home(&self, delivery: Box<Delivery>) {
-        self.ask(Ask::Home(delivery));
+        match delivery.is_unknown {
+            true => self.ask(Ask::Name(delivery)),
+            false => self.homes.lay(*delivery),
+        }
     }
 
     /// Returns what asks how all targets stand.
@@ -171,6 +195,7 @@ fn start(
     clock: Arc<dyn Clock + Send + Sync>,
     tell: Arc<dyn Fn(News) + Send + Sync>,
     counted: Arc<Mutex<Counted>>,
+    homes: Homes,
 ) -> io::Result<UnboundedSender<Ask>> {
     let (asks, asked) = unbounded_channel();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -195,8 +220,12 @@ fn start(
             connections: HashMap::new(),
             seekers: Vec::new(),
             failures: ListFailures::default(),
+            homes,
         };
-        runtime.block_on(worker.run(asked, answered, found));
+        // A task of its own: to wake what `block_on` itself runs goes through the kernel, from this very thread too.
+        let run = runtime.spawn(worker.run(asked, answered, found));
+        // It ends with the process.
+        let _ = runtime.block_on(run);
     })?;
     Ok(asks)
 }
@@ -223,6 +252,7 @@ struct Worker {
     connections: HashMap<u32, Connection>,
     seekers: Vec<JoinHandle<()>>,
     failures: ListFailures,
+    homes: Homes,
 }
 
 impl Worker {
@@ -242,7 +272,7 @@ impl Worker {
             tokio::select! {
                 ask = asked.recv() => match ask {
                     Some(Ask::Change(reaches)) => self.change(reaches),
-                    Some(Ask::Home(delivery)) => self.take_home(*delivery),
+                    Some(Ask::Name(delivery)) => self.take_home(*delivery),
                     Some(Ask::Show(reply)) => drop(reply.try_send(self.shown())),
                     None => return,
                 },
@@ -313,6 +343,7 @@ impl Worker {
 
     fn take(&mut self, answer: Answer) {
         let Answer { target, at, seconds, result, open } = answer;
+        self.homes.take().into_iter().for_each(|delivery| self.take_home(delivery));
         let open = open.filter(|_| self.connections.len() < CONNECTIONS_KEPT_MAX && self.pools.has(target));
         self.connections.extend(open.map(|open| (target, open)));
         let body = match &result {
