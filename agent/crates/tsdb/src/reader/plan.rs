@@ -111,3 +111,60 @@ fn steps_between(from: UnixMs, to: UnixMs, step_ms: i64) -> usize {
     let steps = if way <= step { 1 } else { way / step + i64::from(way % step != 0) };
     usize::try_from(steps).unwrap_or(usize::MAX / 2)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(times: &[i64], steps: Option<Steps>) -> Plan {
+        let mut plan = Plan::default();
+        let mut pick = plan.pick(steps);
+        times.iter().zip(0..).all(|(at, place)| pick.offer(*at, place));
+        pick.end();
+        plan
+    }
+
+    #[test]
+    fn what_is_newest_at_each_step_is_picked_and_what_is_before_it_told() {
+        let mut seed = 0x2545_f491_4f6c_dd1du64;
+        let mut below = |end: u64| {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            (seed >> 11) % end
+        };
+        for _ in 0..2_000 {
+            let (mut time, gap) = (0, 1 + below(40));
+            let times: Vec<i64> = (0..1 + below(60))
+                .map(|_| {
+                    time += below(gap) as i64;
+                    time
+                })
+                .collect();
+            let first = UnixMs(below(200) as i64 - 50);
+            let steps = Steps { first, step_ms: 1 + below(60) as i64, count: 1 + below(50) as usize };
+            let found = plan(&times, Some(steps));
+            let newest = |step| times.partition_point(|at| *at <= steps.at(step).0).checked_sub(1).map(|at| at as u32);
+            let mut expected: Vec<u32> = (0..steps.count).filter_map(newest).collect();
+            expected.dedup();
+            assert_eq!(found.places, expected, "{times:?} at {steps:?}");
+            for (at, place) in found.places.iter().enumerate() {
+                assert_eq!(found.at[at].0, times[*place as usize]);
+                let before = place.checked_sub(1).filter(|before| !expected.contains(before));
+                assert_eq!(found.before[at].map(|at| at.0), before.map(|before| times[before as usize]));
+            }
+            let follows = expected.windows(2).all(|pair| pair[0] + 1 == pair[1]);
+            assert_eq!(found.run().is_some(), follows && !expected.is_empty());
+        }
+    }
+
+    #[test]
+    fn everything_is_wanted_where_no_steps_are_asked_for_and_steps_may_lie_at_the_ends_of_time() {
+        let all = plan(&[5, 5, 3, 9], None);
+        assert_eq!((all.run(), all.unsorted, all.first()), (Some((0, 4)), true, Some(0)));
+        let steps = |first, step_ms| Some(Steps { first: UnixMs(first), step_ms, count: 3 });
+        assert_eq!(plan(&[i64::MIN, 0, i64::MAX], steps(i64::MAX - 1, i64::MAX)).places, [1, 2]);
+        assert_eq!(plan(&[i64::MIN, 0, i64::MAX], steps(i64::MIN, 1)).places, [0]);
+        assert_eq!(plan(&[1, 2, 3], steps(-90, 1)).places, [0; 0]);
+    }
+}
