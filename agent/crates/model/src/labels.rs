@@ -61,9 +61,13 @@ impl Labels {
 
     /// Returns the value of a label; a label that is absent has none.
     pub fn get(&self, name: &str) -> Option<&str> {
-        let (_, value) =
-            self.bytes().take_while(|(n, _)| *n <= name.as_bytes()).find(|(n, _)| *n == name.as_bytes())?;
-        std::str::from_utf8(value).ok()
+        std::str::from_utf8(self.get_bytes(name)?).ok()
+    }
+
+    /// Returns a label's value as bytes, which is enough to compare it.
+    pub(crate) fn get_bytes(&self, name: &str) -> Option<&[u8]> {
+        let found = self.bytes().take_while(|(n, _)| *n <= name.as_bytes()).find(|(n, _)| *n == name.as_bytes());
+        found.map(|(_, value)| value)
     }
 
     /// Returns the metric name, empty when there is none.

@@ -76,7 +76,13 @@ impl Matcher {
 
     /// Returns whether a label set's label matches.
     pub fn matches_labels(&self, labels: &Labels) -> bool {
-        self.matches(labels.get(&self.name).unwrap_or(""))
+        match self.pattern {
+            Some(_) => self.matches(labels.get(&self.name).unwrap_or("")),
+            None => {
+                let is_same = labels.get_bytes(&self.name).unwrap_or_default() == self.value.as_bytes();
+                is_same == (self.op != MatchOp::NotEqual)
+            }
+        }
     }
 
     /// Returns whether the matcher accepts series that do not have the label at all.
@@ -110,11 +116,13 @@ mod tests {
 
     fn check(op: MatchOp, value: &str, yes: &[&str], no: &[&str]) {
         let matcher = Matcher::new("l", op, value).expect("a good pattern");
+        // An empty value is an absent label.
+        let labels = |text: &str| Labels::from_pairs([("a", "b"), ("l", text), ("m", "n")]);
         for text in yes {
-            assert!(matcher.matches(text), "{matcher} should match {text:?}");
+            assert!(matcher.matches(text) && matcher.matches_labels(&labels(text)), "{matcher} should match {text:?}");
         }
         for text in no {
-            assert!(!matcher.matches(text), "{matcher} should not match {text:?}");
+            assert!(!matcher.matches(text) && !matcher.matches_labels(&labels(text)), "{matcher} not {text:?}");
         }
     }
 
