@@ -9,6 +9,7 @@
 //! made up for.
 
 mod door;
+mod packed;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -21,6 +22,7 @@ use model::{Batch, Clock, Mono, Now};
 
 use self::door::Shown;
 pub use self::door::{Collect, Lanes};
+use self::packed::Packed;
 use crate::gpio::GpioView;
 use crate::os::clock::monotonic_ns;
 use crate::trouble::Trouble;
@@ -45,8 +47,8 @@ pub struct Collection {
 
 /// What the collect thread is asked to do.
 pub enum Ask {
-    /// Make a fresh collection and reply with its text.
-    Metrics(MetricsReply),
+    /// Make a fresh collection and reply with its text, and with its gzip if that is wanted.
+    Metrics(bool, MetricsReply),
     /// Ask some collectors, store nothing, and reply with their text.
     Selected(Selection, SelectedReply),
     /// Print a collection that core has completed, reply, and keep the batch.
@@ -77,13 +79,17 @@ struct Worker {
     spare: Vec<Batch>,
     /// Who waits for the collection after the one that is on its way.
     readers: Vec<MetricsReply>,
-    /// Whether a collection for readers is on its way through core.
+    /// Whether one of them wants gzip.
+    wanted_gzip: bool,
+    /// Whether a collection for readers is on its way through core, and whether one of those wants gzip.
     printing: bool,
+    prints_gzip: bool,
     /// What was said of collectors that fail.
     troubles: BTreeMap<&'static str, Trouble>,
     writer: exposition::TextWriter,
     /// What was printed last, whose memory is used again when nobody reads it any more.
     text: Arc<String>,
+    packed: Packed,
 }
 
 impl Worker {
@@ -96,10 +102,13 @@ impl Worker {
             shown,
             spare: Vec::new(),
             readers: Vec::new(),
+            wanted_gzip: false,
             printing: false,
+            prints_gzip: false,
             troubles: BTreeMap::new(),
             writer: exposition::TextWriter::new(),
             text: Arc::default(),
+            packed: Packed::default(),
         }
     }
 
@@ -125,13 +134,18 @@ impl Worker {
 
     fn handle(&mut self, ask: Ask) {
         match ask {
-            Ask::Metrics(reply) => {
+            Ask::Metrics(wants_gzip, reply) => {
+                self.wanted_gzip |= wants_gzip;
                 self.readers.push(reply);
                 self.collect_for_readers();
             }
             Ask::Print(batch, readers) => {
                 self.print(&batch);
-                readers.into_iter().for_each(|reply| reply(self.text.clone()));
+                let packed = match self.prints_gzip {
+                    true => self.packed.pack(&self.text, self.writer.values(), self.writer.layout()).map(Arc::new),
+                    false => None,
+                };
+                readers.into_iter().for_each(|reply| reply(self.text.clone(), packed.clone()));
                 self.keep(batch);
                 self.printing = false;
                 self.collect_for_readers();
@@ -162,6 +176,7 @@ impl Worker {
     fn collect_for_readers(&mut self) {
         if !self.printing && !self.readers.is_empty() {
             self.printing = true;
+            self.prints_gzip = std::mem::take(&mut self.wanted_gzip);
             let readers = std::mem::take(&mut self.readers);
             self.collect(readers);
         }

@@ -119,8 +119,8 @@ pub struct WebHouse {
 }
 
 impl web::House for WebHouse {
-    fn fresh_metrics(&self, reply: MetricsReply) {
-        self.collect.ask_metrics(reply);
+    fn fresh_metrics(&self, wants_gzip: bool, reply: MetricsReply) {
+        self.collect.ask_metrics(wants_gzip, reply);
     }
 
     fn selected_metrics(&self, selection: exporters::Selection, reply: web::SelectedReply) {

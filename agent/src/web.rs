@@ -135,8 +135,8 @@ impl Answer {
     }
 }
 
-/// Takes the text of a fresh collection.
-pub type MetricsReply = Box<dyn FnOnce(Arc<String>) + Send>;
+/// Takes the text of a fresh collection, and its gzip where somebody wanted that and it was at hand.
+pub type MetricsReply = Box<dyn FnOnce(Arc<String>, Option<Arc<Vec<u8>>>) + Send>;
 
 /// Takes the text of some collectors, or why they are refused.
 pub type SelectedReply = Box<dyn FnOnce(Result<String, String>) + Send>;
@@ -144,7 +144,7 @@ pub type SelectedReply = Box<dyn FnOnce(Result<String, String>) + Send>;
 /// What the web needs of the rest of the house.
 pub trait House: Send + Sync {
     /// Asks for a fresh collection; concurrent askers share one.
-    fn fresh_metrics(&self, reply: MetricsReply);
+    fn fresh_metrics(&self, wants_gzip: bool, reply: MetricsReply);
     /// Asks some collectors; what they say is not stored.
     fn selected_metrics(&self, selection: Selection, reply: SelectedReply);
     /// Returns how things stand; `None` when core does not answer in time.
@@ -264,8 +264,8 @@ impl Web {
     }
 
     /// Asks for a fresh collection.
-    pub fn fresh_metrics(&self, reply: MetricsReply) {
-        self.house.fresh_metrics(reply);
+    pub fn fresh_metrics(&self, wants_gzip: bool, reply: MetricsReply) {
+        self.house.fresh_metrics(wants_gzip, reply);
     }
 
     fn reload(&self, request: &Request) -> Answer {

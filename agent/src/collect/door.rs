@@ -105,12 +105,13 @@ impl Collect {
     }
 
     /// Asks for fresh metrics; the reply is thrown away at once when too many wait already.
-    pub fn ask_metrics(&self, reply: MetricsReply) {
+    pub fn ask_metrics(&self, wants_gzip: bool, reply: MetricsReply) {
         self.door().present.admit(|place| {
-            Ask::Metrics(Box::new(move |text| {
+            let reply = move |text, packed| {
                 drop(place);
-                reply(text);
-            }))
+                reply(text, packed);
+            };
+            Ask::Metrics(wants_gzip, Box::new(reply))
         });
     }
 

@@ -93,7 +93,7 @@ fn those_who_wait_for_a_reader_that_hangs_are_bounded() {
     let held = Arc::new(());
     for _ in 0..1_000 {
         let place = held.clone();
-        house.collect.ask_metrics(Box::new(move |_| drop(place)));
+        house.collect.ask_metrics(false, Box::new(move |_, _| drop(place)));
     }
     assert_eq!(Arc::strong_count(&held), 1 + READERS_MAX);
 }

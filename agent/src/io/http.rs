@@ -202,14 +202,18 @@ impl Server {
         }
         let (tell, told) = tokio::sync::oneshot::channel();
         let packer = self.packer.clone();
-        let made = move |text| Metrics::made(text, encoding, &packer);
+        let made = move |text, packed| Metrics::made(text, packed, encoding, &packer);
+        let wants_gzip = encoding == Some(Encoding::Gzip);
         match self.web.selection(request) {
             Err(refusal) => return Err(refusal),
             Ok(Some(selection)) => {
-                let reply = move |text: Result<String, _>| drop(tell.send(text.map(|text| made(Arc::new(text)))));
+                let reply = move |text: Result<String, _>| drop(tell.send(text.map(|text| made(Arc::new(text), None))));
                 self.web.selected_metrics(selection, Box::new(reply));
             }
-            Ok(None) => self.web.fresh_metrics(Box::new(move |text| drop(tell.send(Ok(made(text)))))),
+            Ok(None) => {
+                let reply = move |text, packed| drop(tell.send(Ok(made(text, packed))));
+                self.web.fresh_metrics(wants_gzip, Box::new(reply));
+            }
         }
         match tokio::time::timeout(Duration::from_secs(BODY_SECONDS_MAX), told).await {
             Ok(Ok(Ok(text))) => Ok(text),
@@ -366,35 +370,38 @@ impl AsRef<[u8]> for Held {
 
 /// A text of metrics, as it goes to one client.
 enum Metrics {
-    Packed(Vec<u8>, Encoding),
+    Packed(Arc<Vec<u8>>, Encoding),
     /// Written over by the next collection once everybody who asked has it.
     Plain(Arc<String>),
 }
 
 impl Metrics {
-    fn made(text: Arc<String>, encoding: Option<Encoding>, packer: &Packer) -> Metrics {
-        let encoding = encoding.filter(|_| text.len() >= gzip::BYTES_MIN);
-        let packed = encoding.and_then(|encoding| Some((packer.compress(encoding, text.as_bytes())?, encoding)));
-        packed.map_or(Metrics::Plain(text), |(packed, encoding)| Metrics::Packed(packed, encoding))
+    fn made(text: Arc<String>, gzip: Option<Arc<Vec<u8>>>, encoding: Option<Encoding>, packer: &Packer) -> Metrics {
+        let Some(encoding) = encoding.filter(|_| text.len() >= gzip::BYTES_MIN) else { return Metrics::Plain(text) };
+        let gzip = gzip.filter(|_| encoding == Encoding::Gzip);
+        match gzip.or_else(|| packer.compress(encoding, text.as_bytes()).map(Arc::new)) {
+            Some(packed) => Metrics::Packed(packed, encoding),
+            None => Metrics::Plain(text),
+        }
     }
 
     fn response(self) -> hyper::Response<Full<Bytes>> {
         let answer = Answer::exposition(String::new());
         match self {
             Metrics::Packed(packed, encoding) => {
-                with_body(answer.with("content-encoding", encoding.name()), Bytes::from(packed))
+                with_body(answer.with("content-encoding", encoding.name()), Bytes::from_owner(Shared(packed)))
             }
             Metrics::Plain(text) => with_body(answer, Bytes::from_owner(Shared(text))),
         }
     }
 }
 
-/// Bytes of a text that others have too.
-struct Shared(Arc<String>);
+/// Bytes that others have too.
+struct Shared<T>(Arc<T>);
 
-impl AsRef<[u8]> for Shared {
+impl<T: AsRef<[u8]>> AsRef<[u8]> for Shared<T> {
     fn as_ref(&self) -> &[u8] {
-        self.0.as_bytes()
+        (*self.0).as_ref()
     }
 }
 

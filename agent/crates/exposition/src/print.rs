@@ -8,6 +8,7 @@
 //! Sources: client_golang `prometheus/internal/metric.go` (order), prometheus/common `expfmt/text_create.go`.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 
 use model::float::write_exposition;
 use model::labels::NAME;
@@ -17,7 +18,7 @@ use model::{Batch, Counts, Family, Histogram, MetricKind, Row, Value};
 pub fn write_text(batch: &Batch, out: &mut String) {
     let mut writer = TextWriter::default();
     writer.arrange(batch);
-    writer.still.print(batch, out);
+    writer.still.print(batch, out, &mut |_| ());
 }
 
 /// Prints batches and keeps the text of one without its values for as long as the next is laid out alike: then only
@@ -30,6 +31,9 @@ pub struct TextWriter {
     /// The rows of one group of families in the order in which they are printed.
     rows: Vec<u32>,
     still: Still,
+    layout: u64,
+    /// Where the values of the text that was written last are in it.
+    values: Vec<Range<u32>>,
 }
 
 /// A text without its values.
@@ -68,12 +72,25 @@ impl TextWriter {
             self.arrange(batch);
             self.last = if is_native { Batch::new() } else { batch.clone() };
         }
-        self.still.print(batch, out);
+        self.values.clear();
+        self.still.print(batch, out, &mut |value| self.values.push(value));
+    }
+
+    /// Returns where the values of the text that was written last are in it, in ascending order; bytes from the
+    /// start of what it was appended to, at most 4 GiB.
+    pub fn values(&self) -> &[Range<u32>] {
+        &self.values
+    }
+
+    /// Returns a number that is the same for texts that differ by nothing but their values.
+    pub fn layout(&self) -> u64 {
+        self.layout
     }
 
     /// Puts families and rows in order, which is more work than to print them, and prints all but the values.
     fn arrange(&mut self, batch: &Batch) {
         let families = batch.families();
+        self.layout += 1;
         self.still.text.clear();
         self.still.places.clear();
         self.families.clear();
@@ -93,12 +110,15 @@ impl TextWriter {
 }
 
 impl Still {
-    fn print(&self, batch: &Batch, out: &mut String) {
+    /// Appends the text, and says where its values are.
+    fn print(&self, batch: &Batch, out: &mut String, tell: &mut impl FnMut(Range<u32>)) {
         let mut from = 0;
         for place in &self.places {
             out.push_str(&self.text[from..place.at as usize]);
             from = place.at as usize;
+            let start = out.len() as u32;
             push_value(out, &batch.rows()[place.row as usize], place.part);
+            tell(start..out.len() as u32);
         }
         out.push_str(&self.text[from..]);
     }

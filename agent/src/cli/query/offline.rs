@@ -65,8 +65,8 @@ struct Nobody;
 const NOBODY: &str = "no agent runs";
 
 impl House for Nobody {
-    fn fresh_metrics(&self, reply: MetricsReply) {
-        reply(Arc::default());
+    fn fresh_metrics(&self, _: bool, reply: MetricsReply) {
+        reply(Arc::default(), None);
     }
 
     fn selected_metrics(&self, _: Selection, reply: SelectedReply) {

@@ -14,7 +14,7 @@ use crate::web::{House, MetricsReply, Status};
 struct Nobody;
 
 impl House for Nobody {
-    fn fresh_metrics(&self, _: MetricsReply) {}
+    fn fresh_metrics(&self, _: bool, _: MetricsReply) {}
 
     fn selected_metrics(&self, _: exporters::Selection, _: crate::web::SelectedReply) {}
 
