@@ -1,3 +1,7 @@
+//! Whatever is packed unpacks to the text, with a library's decoder: texts with values of any length, none among
+//! them, and with nothing between them, texts longer than deflate looks back, and every length and distance that
+//! has a code. And it is no larger than what the library packs.
+
 use std::io::Read;
 
 use super::*;
