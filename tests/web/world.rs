@@ -64,8 +64,8 @@ pub struct FakeHouse {
 }
 
 impl House for FakeHouse {
-    fn fresh_metrics(&self, reply: MetricsReply) {
-        reply("up 1\n".to_owned());
+    fn fresh_metrics(&self, _wants_gzip: bool, reply: MetricsReply) {
+        reply(Arc::new("up 1\n".to_owned()), None);
     }
 
     fn selected_metrics(&self, _: exporters::Selection, reply: narthex::web::SelectedReply) {
