@@ -227,7 +227,8 @@ impl Worker {
         selection.check(&self.lane)?;
         let mut text = String::new();
         let batch = self.lane.collect_some(&|name| selection.wants(name), &mut monotonic_ns);
-        self.writer.write(batch, &mut text);
+        // Not by the writer that keeps the layout of what everybody else asks for.
+        exposition::write_text(batch, &mut text);
         Ok(text)
     }
 

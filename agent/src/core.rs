@@ -450,7 +450,7 @@ impl Core {
             self.store.append_own(evaluation.now(), evaluation.batch(), source, &none);
             let changed = job.manager.apply(now, evaluation);
             if let Some(notifier) = &mut self.notifier {
-                notifier.alerts(now, &self.setup.told(&changed, &job.manager.alerts()));
+                notifier.alerts(now, &self.setup.told(&changed, || job.manager.alerts()));
             }
         }
         self.alerts = job.manager.alerts();
@@ -511,9 +511,10 @@ impl Core {
         }
         match (&mut self.notifier, &setup.notify) {
             (Some(notifier), Some(config)) => {
-                notifier.alerts(now, &self.setup.renamed(&setup, &self.alerts, now));
+                let over_at = self.store.wall_of(now);
+                notifier.alerts(now, &self.setup.renamed(&setup, &self.alerts, over_at));
                 notifier.reload(now, config.clone());
-                notifier.alerts(now, &setup.told(&self.alerts, &self.alerts));
+                notifier.alerts(now, &setup.told(&self.alerts, || self.alerts.clone()));
             }
             _ => self.notifier = setup.notifier(),
         }

@@ -220,7 +220,7 @@ static LENGTHS: [(u16, u8); 256] = {
         let extra = if symbol < 265 || length == 258 { 0 } else { (symbol - 261) / 4 };
         let (code, bits) = fixed_code(if length == 258 { 285 } else { symbol });
         let mut more = 0;
-        while more < 1 << extra && length + more <= COPY_BYTES_MAX as u16 {
+        while more < 1 << extra && (extra == 0 || length + more < COPY_BYTES_MAX as u16) {
             table[(length + more - 3) as usize] = (code | more << bits, bits + extra as u8);
             more += 1;
         }

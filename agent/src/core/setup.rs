@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use model::{Alert, AlertState, LabelsBuilder, Now};
+use model::{Alert, AlertState, LabelsBuilder, UnixMs};
 use notify::Notifier;
 use relabel::{Rule, Verdict};
 use rules::{Group, Manager};
@@ -49,6 +49,9 @@ impl Setup {
     /// Returns alerts as receivers are told of them: with the external labels, and as `alert_relabel_configs` makes
     /// them; those left out that it drops.
     fn relabelled(&self, alerts: &[Alert]) -> Vec<Alert> {
+        if self.external_labels.is_empty() && self.alert_relabel.is_empty() {
+            return alerts.to_vec();
+        }
         let relabel = |alert: &Alert| {
             let mut labels = LabelsBuilder::from(&self.external_labels);
             for (name, value) in alert.labels.iter() {
@@ -64,11 +67,11 @@ impl Setup {
 
     /// Returns what receivers are told of alerts that changed, of those that there are. Rules may make one of several:
     /// that is over only when all of them are.
-    pub fn told(&self, changed: &[Alert], all: &[Alert]) -> Vec<Alert> {
+    pub fn told(&self, changed: &[Alert], all: impl FnOnce() -> Vec<Alert>) -> Vec<Alert> {
         let is_over = |alert: &Alert| alert.state == AlertState::Resolved;
         let mut told = self.relabelled(changed);
         if !self.alert_relabel.is_empty() && told.iter().any(is_over) {
-            let mut firing = self.relabelled(all);
+            let mut firing = self.relabelled(&all());
             firing.retain(|alert| alert.state == AlertState::Firing);
             told.retain(|alert| !is_over(alert) || firing.iter().all(|other| other.labels != alert.labels));
         }
@@ -76,12 +79,12 @@ impl Setup {
     }
 
     /// Returns the alerts that are called otherwise by another setup, or not told of at all: as they were, and over.
-    pub fn renamed(&self, other: &Setup, all: &[Alert], now: Now) -> Vec<Alert> {
+    pub fn renamed(&self, other: &Setup, all: &[Alert], over_at: UnixMs) -> Vec<Alert> {
         let told = other.relabelled(all);
         let mut renamed = self.relabelled(all);
         renamed.retain(|alert| told.iter().all(|other| other.labels != alert.labels));
         for alert in renamed.iter_mut().filter(|alert| alert.state == AlertState::Firing) {
-            (alert.state, alert.resolved_at) = (AlertState::Resolved, Some(now.wall));
+            (alert.state, alert.resolved_at) = (AlertState::Resolved, Some(over_at));
         }
         renamed
     }
@@ -94,7 +97,7 @@ impl Setup {
 
 #[cfg(test)]
 mod tests {
-    use model::{Labels, Mono, UnixMs};
+    use model::Labels;
     use relabel::{Action, NameScheme, Spec};
 
     use super::*;
@@ -145,11 +148,14 @@ mod tests {
         let setup = setup(vec![drop_where("severity", "none"), without("replica")]);
         let alerts =
             [firing(&[("alertname", "A"), ("site", "own")]), firing(&[("alertname", "B"), ("severity", "none")])];
-        assert_eq!(setup.told(&alerts, &alerts), [firing(&[("alertname", "A"), ("site", "own")])]);
+        assert_eq!(setup.told(&alerts, || alerts.to_vec()), [firing(&[("alertname", "A"), ("site", "own")])]);
         // What is outside is seen by rules too.
         let setup = self::setup(vec![drop_where("site", "barn")]);
-        assert_eq!(setup.told(&alerts, &alerts), [firing(&[("alertname", "A"), ("replica", "a"), ("site", "own")])]);
-        let plain = self::setup(Vec::new()).told(&alerts[..1], &alerts);
+        assert_eq!(
+            setup.told(&alerts, || alerts.to_vec()),
+            [firing(&[("alertname", "A"), ("replica", "a"), ("site", "own")])]
+        );
+        let plain = self::setup(Vec::new()).told(&alerts[..1], || alerts.to_vec());
         assert_eq!(plain, [firing(&[("alertname", "A"), ("replica", "a"), ("site", "own")])]);
     }
 
@@ -158,17 +164,19 @@ mod tests {
         let setup = setup(vec![without("replica|site|disk")]);
         let named = |state, disk| alert(state, &[("alertname", "Full"), ("disk", disk)]);
         let (over, other) = (named(AlertState::Resolved, "a"), named(AlertState::Firing, "b"));
-        assert_eq!(setup.told(std::slice::from_ref(&over), &[over.clone(), other]), []);
-        let told = setup.told(std::slice::from_ref(&over), &[over.clone(), named(AlertState::Resolved, "b")]);
+        assert_eq!(setup.told(std::slice::from_ref(&over), || vec![over.clone(), other]), []);
+        let told = setup.told(std::slice::from_ref(&over), || vec![over.clone(), named(AlertState::Resolved, "b")]);
         assert_eq!(told, [alert(AlertState::Resolved, &[("alertname", "Full")])]);
     }
 
     #[test]
     fn a_reload_that_renames_alerts_ends_those_that_were() {
-        let now = Now { mono: Mono(5), wall: UnixMs(9), wall_trusted: true };
         let all = [firing(&[("alertname", "A"), ("disk", "a")]), firing(&[("alertname", "B")])];
         let (old, new) = (setup(vec![without("replica|site")]), setup(vec![without("replica|site|disk")]));
-        assert_eq!(old.renamed(&new, &all, now), [alert(AlertState::Resolved, &[("alertname", "A"), ("disk", "a")])]);
-        assert_eq!(old.renamed(&old, &all, now), []);
+        assert_eq!(
+            old.renamed(&new, &all, UnixMs(9)),
+            [alert(AlertState::Resolved, &[("alertname", "A"), ("disk", "a")])]
+        );
+        assert_eq!(old.renamed(&old, &all, UnixMs(9)), []);
     }
 }

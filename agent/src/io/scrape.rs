@@ -270,6 +270,8 @@ impl Worker {
             self.say_ended();
             let wait = Duration::from_millis(wait_ms(self.pools.next_deadline(), self.clock.now().mono));
             tokio::select! {
+                // What core sends home comes before newer answers of the same target.
+                biased;
                 ask = asked.recv() => match ask {
                     Some(Ask::Change(reaches)) => self.change(reaches),
                     Some(Ask::Name(delivery)) => self.take_home(*delivery),

@@ -27,9 +27,6 @@ pub(super) struct Udev {
     queues: Vec<(String, Folder)>,
 }
 
-/// The most disks whose queue is remembered.
-const QUEUES_MAX: usize = 1_024;
-
 /// The ATA keys, their metric's name after `node_disk_ata_`, their help.
 const ATA: [(&str, &str, &str); 3] = [
     ("ID_ATA_ROTATION_RATE_RPM", "node_disk_ata_rotation_rate_rpm", "ATA disk rotation rate in RPMs (0 for SSDs)."),
@@ -45,13 +42,14 @@ impl Udev {
         out: &mut Batch,
     ) -> Result<(), CollectError> {
         let mut troubles = Troubles::default();
+        self.forget(devices.clone());
         self.read(host, devices.clone(), &mut troubles);
         out.family("node_disk_info", "Info of /sys/block/<block_device>.", MetricKind::Gauge);
         for ((device, (major, minor)), range) in devices.clone().zip(&self.devices) {
             let (major, minor) = (Decimal::new(major), Decimal::new(minor));
             let value = |key| value(&self.text[range.0..range.1], key);
             let serial = ["SCSI_IDENT_SERIAL", "ID_SERIAL_SHORT", "ID_SERIAL"].map(value);
-            let at = queue(&mut self.desk, &mut self.queues, device);
+            let at = queue(&mut self.queues, device);
             let rotational = rotational(&mut self.desk, host, &mut self.queues[at].1);
             let rotational = troubles.note(rotational).flatten().unwrap_or("0");
             let labels = [
@@ -72,6 +70,18 @@ impl Udev {
         troubles.finish()
     }
 
+    /// Closes what is open of disks that have gone.
+    fn forget<'a>(&mut self, devices: impl Iterator<Item = (&'a str, (u64, u64))> + Clone) {
+        let Udev { desk, queues, .. } = self;
+        queues.retain_mut(|(name, folder)| {
+            let is_there = devices.clone().any(|(device, _)| device == name);
+            if !is_there {
+                desk.leave(folder);
+            }
+            is_there
+        });
+    }
+
     fn read<'a>(&mut self, host: &Host, devices: impl Iterator<Item = (&'a str, (u64, u64))>, troubles: &mut Troubles) {
         self.text.clear();
         self.devices.clear();
@@ -87,12 +97,8 @@ impl Udev {
 }
 
 /// Returns where the folder of a disk's queue is kept.
-fn queue(desk: &mut Desk, queues: &mut Vec<(String, Folder)>, device: &str) -> usize {
+fn queue(queues: &mut Vec<(String, Folder)>, device: &str) -> usize {
     queues.iter().position(|(name, _)| name == device).unwrap_or_else(|| {
-        // A disk that was taken out is forgotten with all others, which are found again.
-        if queues.len() >= QUEUES_MAX {
-            queues.drain(..).for_each(|(_, mut folder)| desk.leave(&mut folder));
-        }
         queues.push((device.to_owned(), Folder::new(["block/", device, "/queue"].concat())));
         queues.len() - 1
     })

@@ -29,7 +29,7 @@ impl Reader {
         let (mut names, mut blocks) = (HashMap::new(), Vec::new());
         let mut costs: HashMap<String, Cost> = HashMap::new();
         let state = self.shared.read();
-        for (series, labels) in state.index.candidates(&[]) {
+        for (series, labels) in state.index.named(&state.index.candidates(&[])) {
             let name = labels.name().to_owned();
             let cost = costs.entry(name.clone()).or_insert_with(|| Cost { name: name.clone(), series: 0, bytes: 0 });
             cost.series += 1;

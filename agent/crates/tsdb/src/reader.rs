@@ -35,6 +35,8 @@ use plan::Asked;
 
 /// How many metric names' metadata are copied at a time, so that no visitor runs under the lock.
 const METADATA_COPIED_MAX: usize = 64;
+/// How many series are named before a writer may have its turn.
+const NAMED_AT_ONCE: usize = 1_024;
 /// The most damaged pages that are told apart.
 const DAMAGED_MAX: usize = 4_096;
 
@@ -271,10 +273,11 @@ impl Reader {
         values
     }
 
-    /// Chooses series and blocks; the lock is not held while patterns are matched.
+    /// Chooses series and blocks; the lock is not held while patterns are matched, and for a part of the series at a
+    /// time while their labels are put together.
     fn choose(&self, matchers: &[Matcher], range: TimeRange) -> Chosen {
         let state = self.shared.read();
-        let candidates = state.index.candidates(matchers);
+        let mut candidates = state.index.candidates(matchers);
         let epochs = state.small.epochs.clone();
         let overlaps =
             |(oldest, newest): (i64, i64)| range.overlaps(&TimeRange { start: UnixMs(oldest), end: UnixMs(newest) });
@@ -283,7 +286,12 @@ impl Reader {
         let heads = [state.frozen.as_ref(), Some(&state.head)].into_iter().flatten();
         blocks.extend(heads.filter(|head| head_range(&state, head).is_some_and(overlaps)).map(|head| head.block));
         drop(state);
-        let series = matching(candidates, matchers);
+        candidates.sort_unstable();
+        let mut series = Vec::new();
+        for some in candidates.chunks(NAMED_AT_ONCE) {
+            let named = self.shared.read().index.named(some);
+            series.extend(matching(named, matchers));
+        }
         if series.is_empty() {
             blocks.clear();
         }

@@ -241,7 +241,7 @@ impl Index {
 
     /// Returns the series that may match, in no order: those that have the labels which must be equal. What else the
     /// matchers say is for [`matching`], which may take long and needs no lock.
-    pub fn candidates(&self, matchers: &[Matcher]) -> Vec<(u32, Labels)> {
+    pub fn candidates(&self, matchers: &[Matcher]) -> Vec<u32> {
         let (mut wanted, mut packed) = (HashSet::new(), Vec::new());
         for matcher in matchers.iter().filter(|matcher| matcher.op == MatchOp::Equal && !matcher.value.is_empty()) {
             packed.clear();
@@ -254,7 +254,14 @@ impl Index {
         }
         let has_all = |entry: &&Entry| wanted.iter().all(|number| self.numbers_of(entry).contains(number));
         let found = self.entries.iter().filter(|(_, entry)| has_all(entry));
-        found.map(|(series, entry)| (*series, self.put_together(entry, &mut packed))).collect()
+        found.map(|(series, _)| *series).collect()
+    }
+
+    /// Returns the labels of these series; those that have gone meanwhile are left out.
+    pub fn named(&self, series: &[u32]) -> Vec<(u32, Labels)> {
+        let mut packed = Vec::new();
+        let entries = series.iter().filter_map(|series| Some((*series, self.entries.get(series)?)));
+        entries.map(|(series, entry)| (series, self.put_together(entry, &mut packed))).collect()
     }
 
     /// Visits every label that any series has, once: a name and a value.
@@ -263,16 +270,21 @@ impl Index {
     }
 }
 
-/// Returns the series that all matchers accept, ascending by number.
+/// Returns those that all matchers accept, in their order.
 pub(crate) fn matching(mut found: Vec<(u32, Labels)>, matchers: &[Matcher]) -> Vec<(u32, Labels)> {
     found.retain(|(_, labels)| matchers.iter().all(|matcher| matcher.matches_labels(labels)));
-    found.sort_unstable_by_key(|(series, _)| *series);
     found
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn candidates(index: &Index, matchers: &[Matcher]) -> Vec<(u32, Labels)> {
+        let mut found = index.candidates(matchers);
+        found.sort_unstable();
+        index.named(&found)
+    }
 
     fn labels(n: u32) -> Labels {
         Labels::from_pairs([("__name__", "m"), ("n", n.to_string().as_str())])
@@ -289,7 +301,7 @@ mod tests {
         assert_eq!((index.len(), index.find(labels(1).packed())), (2, None));
         assert_eq!(index.add(&labels(3), 9), Some(3));
         let matchers = [Matcher::equal("__name__", "m"), Matcher::equal("n", "3")];
-        let found = matching(index.candidates(&matchers), &matchers);
+        let found = matching(candidates(&index, &matchers), &matchers);
         assert_eq!(found, [(3, labels(3))]);
         index.forget_before(10);
         assert_eq!((index.len(), index.label_bytes(), index.by_hash.len()), (0, 0, 0));
@@ -322,7 +334,7 @@ mod tests {
             assert_eq!(index.labels(series), Some(set(n)));
         }
         let matchers = [Matcher::equal("path", "/api/3"), Matcher::equal("shard", "0"), Matcher::equal("none", "")];
-        let mut found = matching(index.candidates(&matchers), &matchers);
+        let mut found = matching(candidates(&index, &matchers), &matchers);
         found.retain(|(_, labels)| labels.get("path") != Some("/api/3") || labels.get("shard") != Some("0"));
         assert_eq!(found, []);
         assert!(!index.candidates(&matchers).is_empty());

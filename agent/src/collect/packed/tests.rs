@@ -83,6 +83,13 @@ fn another_layout_is_learned_anew() {
     assert_eq!(packed.pack(&text, &values, 9), None, "too long to be remembered");
 }
 
+/// The longest copy has a symbol of its own, and the one before it has no code for it (RFC 1951, section 3.2.5).
+#[test]
+fn the_longest_copy_has_its_own_symbol() {
+    assert_eq!(LENGTHS[COPY_BYTES_MAX - 3], fixed_code(285));
+    assert_eq!(LENGTHS[COPY_BYTES_MAX - 4], (fixed_code(284).0 | 30 << 8, 13));
+}
+
 /// Every length and every width of distance that there is a code for.
 #[test]
 fn all_lengths_and_distances_have_their_code() {

@@ -26,6 +26,8 @@ use crate::packed::PackedReader;
 const LINES_KEPT_MAX: usize = 1 << 16;
 /// How many times of a column are unpacked at once.
 const TIMES_AT_ONCE: usize = 256;
+/// What a line that is kept takes, in bytes.
+const LINE_BYTES: usize = 8;
 
 /// Samples of one series, gathered block by block.
 #[derive(Default)]
@@ -213,7 +215,7 @@ fn own_plan(
     };
     let plan = Rc::new(plan);
     if is_sealed {
-        kept.room(plan.at.len());
+        kept.room(plan.at.len() + kept.times.len() / LINE_BYTES);
         kept.own.insert(hit.view, (kept.times.clone(), lines, Rc::clone(&plan)));
     }
     Ok(plan)
