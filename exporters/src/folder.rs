@@ -53,6 +53,14 @@ impl Folder {
     }
 }
 
+/// Returns where among folders that of a device is, by the device's name; a new one is put behind the others.
+pub fn place_of(folders: &mut Vec<(String, Folder)>, device: &str, dir: &[&str]) -> usize {
+    folders.iter().position(|(name, _)| name == device).unwrap_or_else(|| {
+        folders.push((device.to_owned(), Folder::new(dir.concat())));
+        folders.len() - 1
+    })
+}
+
 /// The memory that folders are read with, and how many of their files are open.
 #[derive(Default)]
 pub struct Desk {

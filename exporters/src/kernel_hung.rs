@@ -36,8 +36,7 @@ impl Collector for KernelHung {
     fn collect(&mut self, host: &Host, out: &mut Batch) -> Result<(), CollectError> {
         let text = self.file.kept_text_if_there(&host.procfs, "sys/kernel/hung_task_detect_count")?;
         let text = text.ok_or_else(|| CollectError::absent("the kernel's count of hung tasks"))?;
-        let count = unsigned(text.trim()).ok_or(());
-        let count = count.map_err(|()| self.file.malformed(1, "an integer"))?;
+        let Some(count) = unsigned(text.trim()) else { return Err(self.file.malformed(1, "an integer")) };
         let help = "Total number of tasks that have been detected as hung since the system booted.";
         out.family("node_kernel_hung_tasks_total", help, MetricKind::Counter);
         out.add(&[], count as f64);

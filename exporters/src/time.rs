@@ -14,7 +14,7 @@ use model::{Batch, MetricKind};
 
 use crate::collector::{Collector, CollectorInfo};
 use crate::error::{CollectError, Troubles};
-use crate::folder::{Desk, Folder};
+use crate::folder::{Desk, Folder, place_of};
 use crate::host::{Host, Names};
 
 /// The line in the list.
@@ -45,10 +45,7 @@ struct Sources {
 
 impl Sources {
     fn text(&mut self, host: &Host, device: &str, file: (usize, &str)) -> Result<&str, CollectError> {
-        let at = self.folders.iter().position(|(name, _)| name == device).unwrap_or_else(|| {
-            self.folders.push((device.to_owned(), Folder::new([DIR, "/", device].concat())));
-            self.folders.len() - 1
-        });
+        let at = place_of(&mut self.folders, device, &[DIR, "/", device]);
         let Sources { desk, folders } = self;
         let folder = &mut folders[at].1;
         desk.enter(&host.sysfs, folder)?;

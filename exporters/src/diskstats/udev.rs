@@ -12,7 +12,7 @@
 use model::{Batch, MetricKind};
 
 use crate::error::{CollectError, Troubles};
-use crate::folder::{Desk, Folder};
+use crate::folder::{Desk, Folder, place_of};
 use crate::host::{Host, Reader};
 use crate::number::{Decimal, float};
 
@@ -49,7 +49,7 @@ impl Udev {
             let (major, minor) = (Decimal::new(major), Decimal::new(minor));
             let value = |key| value(&self.text[range.0..range.1], key);
             let serial = ["SCSI_IDENT_SERIAL", "ID_SERIAL_SHORT", "ID_SERIAL"].map(value);
-            let at = queue(&mut self.queues, device);
+            let at = place_of(&mut self.queues, device, &["block/", device, "/queue"]);
             let rotational = rotational(&mut self.desk, host, &mut self.queues[at].1);
             let rotational = troubles.note(rotational).flatten().unwrap_or("0");
             let labels = [
@@ -94,14 +94,6 @@ impl Udev {
             self.devices.push((start, self.text.len()));
         }
     }
-}
-
-/// Returns where the folder of a disk's queue is kept.
-fn queue(queues: &mut Vec<(String, Folder)>, device: &str) -> usize {
-    queues.iter().position(|(name, _)| name == device).unwrap_or_else(|| {
-        queues.push((device.to_owned(), Folder::new(["block/", device, "/queue"].concat())));
-        queues.len() - 1
-    })
 }
 
 fn rotational<'d>(desk: &'d mut Desk, host: &Host, queue: &mut Folder) -> Result<Option<&'d str>, CollectError> {

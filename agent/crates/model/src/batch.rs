@@ -49,6 +49,28 @@ pub enum MetricKind {
 }
 
 impl MetricKind {
+    /// Every kind, by its number.
+    pub const ALL: [MetricKind; 8] = [
+        MetricKind::Gauge,
+        MetricKind::Counter,
+        MetricKind::Histogram,
+        MetricKind::GaugeHistogram,
+        MetricKind::Summary,
+        MetricKind::Info,
+        MetricKind::StateSet,
+        MetricKind::Unknown,
+    ];
+
+    /// Returns the number that stands for the kind in what is saved; it never changes.
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// Returns the kind of a number; `None` where there is none.
+    pub fn from_number(number: u8) -> Option<MetricKind> {
+        MetricKind::ALL.get(usize::from(number)).copied()
+    }
+
     /// Returns the kind as a `# TYPE` line of Prometheus text has it.
     pub fn as_prometheus(self) -> &'static str {
         match self {
@@ -451,6 +473,14 @@ mod tests {
         batch.set(1, Value::Float(3.0), None, None);
         assert_eq!(printed(&batch), ["a{l=\"1\"}"]);
         assert_eq!((batch.rows()[0].value.float(), batch.rows()[0].at), (Some(2.0), Some(UnixMs(5))));
+    }
+
+    #[test]
+    fn kinds_are_found_by_their_numbers() {
+        for (kind, number) in MetricKind::ALL.into_iter().zip(0..) {
+            assert_eq!((kind.number(), MetricKind::from_number(number)), (number, Some(kind)));
+        }
+        assert_eq!(MetricKind::from_number(8), None);
     }
 
     #[test]

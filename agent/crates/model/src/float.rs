@@ -212,9 +212,7 @@ impl Digits {
         let digits = if e > 1 { e - 1 } else { 1 };
         (std::str::from_utf8(&self.bytes[..digits]).expect("ASCII"), exponent)
     }
-}
 
-impl Digits {
     /// Returns the digits of a positive integer without the zeros at its end, and the exponent of the first one.
     fn integer(&mut self, value: u64) -> (&str, i32) {
         let mut text = Backwards::new();

@@ -21,16 +21,6 @@ use crate::path::Grouping;
 
 const VERSION: u8 = 1;
 const NEVER: i64 = i64::MIN;
-const KINDS: [MetricKind; 8] = [
-    MetricKind::Gauge,
-    MetricKind::Counter,
-    MetricKind::Histogram,
-    MetricKind::GaugeHistogram,
-    MetricKind::Summary,
-    MetricKind::Info,
-    MetricKind::StateSet,
-    MetricKind::Unknown,
-];
 
 impl Groups {
     /// Returns a group as bytes; `None` when it is not there, or larger than what is kept of a group.
@@ -79,7 +69,7 @@ fn put_labels(out: &mut Vec<u8>, labels: &[(String, String)]) {
 
 fn put_family(out: &mut Vec<u8>, name: &str, family: &Family) {
     put_text(out, name);
-    out.push(KINDS.iter().position(|kind| *kind == family.kind).unwrap_or(KINDS.len() - 1) as u8);
+    out.push(family.kind.number());
     put_text(out, &family.help);
     put_time(out, Some(family.pushed));
     let kept = || family.metrics.iter().filter(|metric| !matches!(metric.point, Point::Native(_)));
@@ -163,7 +153,7 @@ fn take_group(take: &mut Take<'_>) -> Option<(Grouping, Group)> {
 fn take_family(take: &mut Take<'_>) -> Option<(String, Family)> {
     let name = take.text()?;
     let [kind] = take.bytes()?;
-    let kind = *KINDS.get(usize::from(kind))?;
+    let kind = MetricKind::from_number(kind)?;
     let (help, pushed) = (take.text()?, take.time()??);
     let mut metrics = Vec::new();
     for _ in 0..take.count(5)? {

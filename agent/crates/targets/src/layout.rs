@@ -15,17 +15,6 @@ use model::{Batch, MetricKind, Value};
 const SERIES: u8 = 0;
 const FAMILY: u8 = 1;
 
-const KINDS: [MetricKind; 8] = [
-    MetricKind::Gauge,
-    MetricKind::Counter,
-    MetricKind::Histogram,
-    MetricKind::GaugeHistogram,
-    MetricKind::Summary,
-    MetricKind::Info,
-    MetricKind::StateSet,
-    MetricKind::Unknown,
-];
-
 /// The layout of one batch.
 #[derive(Debug, Default)]
 pub(crate) struct Layout {
@@ -41,7 +30,7 @@ impl Layout {
                 family = Some(row.family);
                 let Some(found) = batch.families().get(row.family as usize) else { continue };
                 bytes.push(FAMILY);
-                bytes.push(KINDS.iter().position(|kind| *kind == found.kind).unwrap_or(KINDS.len() - 1) as u8);
+                bytes.push(found.kind.number());
                 for text in [batch.name(found), batch.help(found), batch.unit(found)] {
                     put_text(&mut bytes, text.as_bytes());
                 }
@@ -79,7 +68,7 @@ fn read_item(rest: &mut &[u8], batch: &mut Batch, last: &mut Vec<u8>, next: &mut
             batch.add_packed(last, Value::Float(0.0));
         }
         _ => {
-            let kind = KINDS.get(usize::from(take_byte(rest)?)).copied().unwrap_or_default();
+            let kind = MetricKind::from_number(take_byte(rest)?).unwrap_or_default();
             let [name, help, unit] = [take_text(rest)?, take_text(rest)?, take_text(rest)?];
             let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
             batch.family_with_unit(text(name), text(help), kind, text(unit));
@@ -150,7 +139,7 @@ mod tests {
         let long = "x".repeat(300);
         let first: &[Pairs<'_>] = &[&[("code", "200"), ("z", "1")], &[("code", "201"), ("z", "1")], &[]];
         let second: &[Pairs<'_>] = &[&[("a", "aa")], &[("a", "aaaa")], &[("a", "a")], &[("a", &long)], &[("a", "é")]];
-        for kind in KINDS {
+        for kind in MetricKind::ALL {
             let given =
                 batch(&[("first", MetricKind::Counter, first), ("second_total", kind, second), ("up", kind, &[&[]])]);
             let layout = Layout::of(&given);

@@ -57,17 +57,6 @@ pub(crate) struct Small {
     pub last_wall: i64,
 }
 
-const KINDS: [MetricKind; 8] = [
-    MetricKind::Gauge,
-    MetricKind::Counter,
-    MetricKind::Histogram,
-    MetricKind::GaugeHistogram,
-    MetricKind::Summary,
-    MetricKind::Info,
-    MetricKind::StateSet,
-    MetricKind::Unknown,
-];
-
 impl Small {
     /// Returns how many bytes the cells have.
     pub fn cell_bytes(&self) -> usize {
@@ -136,7 +125,7 @@ impl Small {
 
     pub fn take_family(&mut self, take: &mut Take<'_>) -> Option<()> {
         let name = take.text()?;
-        let kind = *KINDS.get(usize::from(take.u8()?))?;
+        let kind = MetricKind::from_number(take.u8()?)?;
         let (help, unit) = (take.text()?, take.text()?);
         self.set_family(name, kind, help, unit);
         Some(())
@@ -156,7 +145,7 @@ pub(crate) fn put_cell(out: &mut Vec<u8>, name: &str, bytes: &[u8]) {
 /// Appends a family as its record has it.
 pub(crate) fn put_family(out: &mut Vec<u8>, name: &str, family: &FamilyInfo) {
     put_block(out, name.as_bytes());
-    out.push(KINDS.iter().position(|kind| *kind == family.kind).unwrap_or(KINDS.len() - 1) as u8);
+    out.push(family.kind.number());
     put_block(out, family.help.as_bytes());
     put_block(out, family.unit.as_bytes());
 }
