@@ -198,7 +198,7 @@ fn start_remote_write(remote: &RemoteWrite, around: &Surroundings<'_>) -> Result
         seed: seed(&cell),
         ..forward::remote_write::Config::default()
     };
-    let make: Make = Box::new(|saved| Box::new(forward::remote_write::Uplink::new(config, saved)));
+    let make: Make = Box::new(|saved| Box::new(forward::remote_write::uplink(config, saved)));
     let headers = remote_write_headers(remote)?;
     let tls = Arc::new(TlsClient::new(remote.tls.clone()));
     let poster = Poster::new(remote.url.reveal().to_owned(), headers, Duration::from_millis(remote.timeout_ms), tls);
@@ -218,7 +218,7 @@ fn start_mqtt(mqtt: &Mqtt, around: &Surroundings<'_>) -> Result<Upstream, String
     let selectors: Vec<_> = mqtt.select.iter().map(|selector| selector.matchers.clone()).collect();
     let select = if selectors.is_empty() { Selection::all() } else { Selection::any_of(selectors) };
     let config = forward::mqtt::Config { select, seed: seed(&cell), ..forward::mqtt::Config::default() };
-    let make: Make = Box::new(|saved| Box::new(forward::mqtt::Uplink::new(config, saved)));
+    let make: Make = Box::new(|saved| Box::new(forward::mqtt::uplink(config, saved)));
     let password = mqtt.password.as_ref().map(secret).transpose()?;
     let mut publisher = Publisher::new(Broker {
         host: mqtt.broker.host.clone(),

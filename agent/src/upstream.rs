@@ -29,17 +29,7 @@ pub trait SavedUplink: Uplink + Send {
     fn stats(&self) -> Stats;
 }
 
-impl SavedUplink for forward::remote_write::Uplink {
-    fn save(&self) -> Vec<u8> {
-        self.save()
-    }
-
-    fn stats(&self) -> Stats {
-        self.stats()
-    }
-}
-
-impl SavedUplink for forward::mqtt::Uplink {
+impl SavedUplink for forward::Uplink {
     fn save(&self) -> Vec<u8> {
         self.save()
     }

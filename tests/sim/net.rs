@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use forward::remote_write::{Config, Uplink};
+use forward::Uplink;
+use forward::remote_write::{Config, uplink};
 use model::{Frame, FrameId, Mono, Now, Outbox, Outcome, Uplink as _};
 use narthex::core::Core;
 use narthex::core::own::UpstreamState;
@@ -37,7 +38,7 @@ pub struct Net {
 impl Net {
     pub fn new(has_upstream: bool, saved: Option<&[u8]>) -> Net {
         Net {
-            uplink: has_upstream.then(|| Uplink::new(config(), saved)),
+            uplink: has_upstream.then(|| uplink(config(), saved)),
             is_up: true,
             received: HashMap::new(),
             seqs: BTreeMap::new(),
@@ -63,7 +64,7 @@ impl Net {
 
     /// The process is there again.
     pub fn started(&mut self, saved: Option<&[u8]>) {
-        self.uplink = self.uplink.take().map(|_| Uplink::new(config(), saved));
+        self.uplink = self.uplink.take().map(|_| uplink(config(), saved));
         self.is_woken = true;
     }
 

@@ -26,7 +26,7 @@ pub struct Both {
 /// Sends everything in the store to the peer by remote write.
 fn send_all(now: i64, peer: &Peer) {
     let reader = world::store(now).reader();
-    let mut uplink = forward::remote_write::Uplink::new(forward::remote_write::Config::default(), None);
+    let mut uplink = forward::remote_write::uplink(forward::remote_write::Config::default(), None);
     let headers: Vec<(&str, &str)> = forward::remote_write::HEADERS.iter().map(|(n, v)| (*n, *v)).collect();
     let mut at = Still(now).now();
     let mut frames = 0;

@@ -61,7 +61,7 @@ fn native_histogram() -> Histogram {
 
 /// Posts every frame there is and returns how many there were.
 fn send_all(rows: &Rows, address: SocketAddr, path: &str, config: remote_write::Config) -> usize {
-    let mut uplink = remote_write::Uplink::new(config, None);
+    let mut uplink = remote_write::uplink(config, None);
     let mut frames = 0;
     while let Some(frame) = uplink.poll(now(wall()), rows) {
         let answer = http::post(address, path, &remote_write::HEADERS, &frame.body).expect("an answer");
@@ -137,7 +137,7 @@ fn mosquitto_carries_our_messages() {
     let Some(mut subscriber) = Subscriber::start(&broker, "boards/roof") else { return };
     let mut rows = Rows(Vec::new());
     rows.push(&[("__name__", "load"), ("instance", "pi:9090")], UnixMs(7), Value::Float(0.42));
-    let mut uplink = mqtt::Uplink::new(mqtt::Config::default(), None);
+    let mut uplink = mqtt::uplink(mqtt::Config::default(), None);
     let frame = uplink.poll(now(wall()), &rows).expect("a message");
     let text = String::from_utf8(frame.body).expect("JSON");
     publish(broker.address, "boards/roof", &text).expect("installed, as the subscriber is");

@@ -17,6 +17,7 @@ pub mod acks;
 pub mod backoff;
 pub mod select;
 pub mod stats;
+pub mod uplink;
 
 #[cfg(test)]
 mod fake;
@@ -25,3 +26,4 @@ pub use acks::{Acks, Doubt, Losses};
 pub use backoff::{Backoff, BackoffLimits};
 pub use select::Selection;
 pub use stats::{Stats, Waiting};
+pub use uplink::Uplink;

@@ -16,12 +16,10 @@
 
 mod json;
 
-use model::{Frame, FrameId, Mono, Now, Outbox, Outcome, RowId};
-
 use crate::backoff::BackoffLimits;
-use crate::outbox::{Pace, Walk};
+use crate::outbox::Pace;
 use crate::select::Selection;
-use crate::stats::Stats;
+use crate::uplink::Uplink;
 use json::MessagePacker;
 
 /// The payload limit where none is configured, in bytes: what small brokers and clients take.
@@ -54,46 +52,9 @@ impl Default for Config {
     }
 }
 
-/// One MQTT upstream. See [`crate::outbox`] for the order of saving and sending.
-pub struct Uplink {
-    walk: Walk,
-    packer: MessagePacker,
-}
-
-impl Uplink {
-    /// Returns an upstream that goes on where the saved state left off.
-    pub fn new(config: Config, saved: Option<&[u8]>) -> Uplink {
-        let pace = Pace { frame_rows_max: READ_ROWS_MAX, linger_ms: 0, backoff: config.backoff };
-        let packer = MessagePacker::new(config.select, config.payload_bytes_max);
-        Uplink { walk: Walk::new(pace, saved, config.seed), packer }
-    }
-
-    /// Returns the state to be saved before a new frame is sent, and after it was settled.
-    pub fn save(&self) -> Vec<u8> {
-        self.walk.save()
-    }
-
-    /// Returns the counters and the present state.
-    pub fn stats(&self) -> Stats {
-        self.walk.stats()
-    }
-
-    /// Returns the newest row that was ever sent or acknowledged; rows up to here keep their dates.
-    pub fn handed_out(&self) -> RowId {
-        self.walk.handed_out()
-    }
-}
-
-impl model::Uplink for Uplink {
-    fn poll(&mut self, now: Now, source: &dyn Outbox) -> Option<Frame> {
-        self.walk.poll(now, source, &mut self.packer)
-    }
-
-    fn settle(&mut self, now: Now, frame: FrameId, outcome: Outcome) {
-        self.walk.settle(now, frame, outcome);
-    }
-
-    fn next_deadline(&self) -> Option<Mono> {
-        self.walk.next_deadline()
-    }
+/// Returns an MQTT upstream that goes on where the saved state left off.
+pub fn uplink(config: Config, saved: Option<&[u8]>) -> Uplink {
+    let pace = Pace { frame_rows_max: READ_ROWS_MAX, linger_ms: 0, backoff: config.backoff };
+    let packer = MessagePacker::new(config.select, config.payload_bytes_max);
+    Uplink::new(pace, Box::new(packer), saved, config.seed)
 }

@@ -455,7 +455,7 @@ fn after_restarts_and_overwriting_only_what_was_overwritten_is_missing() {
 fn a_restart_at_each_point_over_remote_write() {
     let config = || remote_write::Config { frame_rows_max: 8, linger_ms: 0, ..Default::default() };
     let outbox = filled(20);
-    let mut first = remote_write::Uplink::new(config(), None);
+    let mut first = remote_write::uplink(config(), None);
     let before_save = first.save();
     let frame = first.poll(now(0), &outbox).expect("a frame");
     let in_flight = first.save();
@@ -463,7 +463,7 @@ fn a_restart_at_each_point_over_remote_write() {
     first.settle(now(1), frame.id, Outcome::Delivered);
     let settled = first.save();
     let bodies = |saved: &[u8]| {
-        let mut uplink = remote_write::Uplink::new(config(), Some(saved));
+        let mut uplink = remote_write::uplink(config(), Some(saved));
         let mut bodies = Vec::new();
         while let Some(frame) = uplink.poll(now(0), &outbox) {
             bodies.push(frame.body);

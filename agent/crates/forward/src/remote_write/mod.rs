@@ -13,12 +13,12 @@ mod proto;
 
 pub use answer::classify;
 
-use model::{Frame, FrameId, Labels, Mono, Now, Outbox, Outcome, RowId};
+use model::Labels;
 
 use crate::backoff::BackoffLimits;
-use crate::outbox::{Pace, Walk};
+use crate::outbox::Pace;
 use crate::select::Selection;
-use crate::stats::Stats;
+use crate::uplink::Uplink;
 use pack::RequestPacker;
 
 /// The headers that go with every frame, besides `Content-Length`, `Host` and credentials.
@@ -68,47 +68,10 @@ impl Default for Config {
     }
 }
 
-/// One remote-write upstream. See [`crate::outbox`] for the order of saving and sending.
-pub struct Uplink {
-    walk: Walk,
-    packer: RequestPacker,
-}
-
-impl Uplink {
-    /// Returns an upstream that goes on where the saved state left off.
-    pub fn new(config: Config, saved: Option<&[u8]>) -> Uplink {
-        let pace = Pace { frame_rows_max: config.frame_rows_max, linger_ms: config.linger_ms, backoff: config.backoff };
-        let packer = RequestPacker::new(config.external_labels, config.select, config.frame_bytes_max)
-            .with_rules(config.relabel);
-        Uplink { walk: Walk::new(pace, saved, config.seed), packer }
-    }
-
-    /// Returns the state to be saved before a new frame is sent, and after it was settled.
-    pub fn save(&self) -> Vec<u8> {
-        self.walk.save()
-    }
-
-    /// Returns the counters and the present state.
-    pub fn stats(&self) -> Stats {
-        self.walk.stats()
-    }
-
-    /// Returns the newest row that was ever sent or acknowledged; rows up to here keep their dates.
-    pub fn handed_out(&self) -> RowId {
-        self.walk.handed_out()
-    }
-}
-
-impl model::Uplink for Uplink {
-    fn poll(&mut self, now: Now, source: &dyn Outbox) -> Option<Frame> {
-        self.walk.poll(now, source, &mut self.packer)
-    }
-
-    fn settle(&mut self, now: Now, frame: FrameId, outcome: Outcome) {
-        self.walk.settle(now, frame, outcome);
-    }
-
-    fn next_deadline(&self) -> Option<Mono> {
-        self.walk.next_deadline()
-    }
+/// Returns a remote-write upstream that goes on where the saved state left off.
+pub fn uplink(config: Config, saved: Option<&[u8]>) -> Uplink {
+    let pace = Pace { frame_rows_max: config.frame_rows_max, linger_ms: config.linger_ms, backoff: config.backoff };
+    let packer =
+        RequestPacker::new(config.external_labels, config.select, config.frame_bytes_max).with_rules(config.relabel);
+    Uplink::new(pace, Box::new(packer), saved, config.seed)
 }
