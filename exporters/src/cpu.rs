@@ -17,7 +17,7 @@ use model::{Batch, MetricKind};
 
 use crate::collector::{Collector, CollectorInfo, FlagInfo};
 use crate::error::{CollectError, Troubles};
-use crate::host::{Host, Reader};
+use crate::host::Host;
 use crate::number::{Decimal, float};
 
 /// The line in the list.
@@ -26,7 +26,6 @@ pub const INFO: CollectorInfo = CollectorInfo {
     default_on: true,
     make: |settings| {
         Ok(Box::new(Cpu {
-            stat: Reader::new(),
             times: Vec::new(),
             fresh: Vec::new(),
             guest: settings.switch(GUEST.name, true)?,
@@ -64,7 +63,6 @@ struct Times {
 
 /// Reads `/proc/stat` and what else tells about CPUs.
 struct Cpu {
-    stat: Reader,
     times: Vec<Times>,
     fresh: Vec<Times>,
     guest: bool,
@@ -88,7 +86,8 @@ impl Collector for Cpu {
 
 impl Cpu {
     fn collect_times(&mut self, host: &Host, out: &mut Batch) -> Result<(), CollectError> {
-        let bad_line = parse(self.stat.kept_text(&host.procfs, "stat")?, &mut self.fresh);
+        let mut shared = host.shared.borrow_mut();
+        let bad_line = parse(shared.stat(host)?, &mut self.fresh);
         settle(&mut self.times, &self.fresh);
         out.family("node_cpu_seconds_total", "Seconds the CPUs spent in each mode.", MetricKind::Counter);
         for times in &self.times {
@@ -108,7 +107,7 @@ impl Cpu {
             }
         }
         match bad_line {
-            Some(line) => Err(self.stat.malformed(line, "`cpuN` and up to ten numbers")),
+            Some(line) => Err(shared.stat.malformed(line, "`cpuN` and up to ten numbers")),
             None => Ok(()),
         }
     }

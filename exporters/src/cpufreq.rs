@@ -47,7 +47,6 @@ const CPUS_MAX: usize = 4_096;
 /// Reads the folders of all CPUs.
 #[derive(Default)]
 struct Cpufreq {
-    names: Names,
     cpus: Vec<Cpu>,
     desk: Desk,
 }
@@ -64,8 +63,8 @@ struct Cpu {
 
 impl Cpufreq {
     /// Makes the CPUs those that are listed, in their order, and keeps the ones known.
-    fn settle(&mut self) {
-        let listed = || self.names.iter().filter(|name| is_cpu(name)).take(CPUS_MAX);
+    fn settle(&mut self, names: &Names) {
+        let listed = || names.iter().filter(|name| is_cpu(name)).take(CPUS_MAX);
         if listed().eq(self.cpus.iter().map(|cpu| cpu.name.as_str())) {
             return;
         }
@@ -146,10 +145,11 @@ impl Collector for Cpufreq {
     }
 
     fn collect(&mut self, host: &Host, out: &mut Batch) -> Result<(), CollectError> {
-        if !self.names.list_if_there(&host.sysfs, &[DIR])? {
+        let mut shared = host.shared.borrow_mut();
+        if !shared.list_cpus(host)? {
             return Ok(());
         }
-        self.settle();
+        self.settle(&shared.cpus);
         let result = self.read(host);
         self.tell(out);
         result

@@ -7,8 +7,12 @@
 //!
 //! As with the peer, only `\040` and `\011` are undone, and only in the mount point, so a stick mounted under
 //! another odd name cannot be found: then `device_error` says why and `node_filesystem_device_error` is 1.
+//! The kernel takes as long to print the mounts as to answer for a dozen of them, so they are read anew when it says that
+//! they are others, where one of them cannot be asked, and now and then; in between, `statfs` says who is read-only.
 //! A file system that hangs (a lost NFS server) is told as `mountpoint timeout` while it is being asked by a lane
 //! that was given up for it, see [`crate::waiting`].
+
+use std::path::Path;
 
 use model::{Batch, MetricKind};
 
@@ -61,6 +65,10 @@ const TYPE_IGNORED: FlagInfo =
 /// The most file systems told; what is more is left out and blamed.
 const MOUNTS_MAX: usize = 4_096;
 
+/// How often mounts are asked before they are read anew, though the kernel said nothing: it does not when a folder above
+/// a mount is renamed, or when a file system of many devices loses the one it is named after.
+const ROUNDS_MAX: u32 = 10;
+
 /// Reads the mounts and asks each for its room.
 struct Filesystem {
     file: Reader,
@@ -70,6 +78,11 @@ struct Filesystem {
     path: std::path::PathBuf,
     text: String,
     mounts: Vec<Mount>,
+    /// Where in the text the mounts end and what went wrong with them begins.
+    named: usize,
+    is_own: bool,
+    /// How often the mounts may be asked before they are read anew.
+    rounds: u32,
 }
 
 /// One mounted file system; its texts are ranges of the collector's.
@@ -94,7 +107,41 @@ impl Filesystem {
             path: std::path::PathBuf::new(),
             text: String::new(),
             mounts: Vec::new(),
+            named: 0,
+            is_own: false,
+            rounds: 0,
         })
+    }
+
+    /// Finds out about every mount, with as little work as is enough.
+    fn settle(&mut self, host: &Host) -> Result<(), CollectError> {
+        if self.is_still(host) {
+            self.rounds -= 1;
+            self.ask(host);
+            let mut mounts = self.mounts.iter_mut();
+            if mounts.all(|mount| {
+                mount.read_only().is_some_and(|is_so| {
+                    mount.is_read_only = is_so;
+                    true
+                })
+            }) {
+                return Ok(());
+            }
+        }
+        self.rounds = 0;
+        let bad_line = self.read(host)?;
+        self.ask(host);
+        // From now on `statfs` says who is read-only, if it says now what the kernel prints.
+        if bad_line.is_ok() && self.mounts.iter().all(|mount| mount.read_only() == Some(mount.is_read_only)) {
+            self.rounds = ROUNDS_MAX;
+        }
+        bad_line
+    }
+
+    /// Returns whether the mounts are those that were read last, as far as the kernel says.
+    fn is_still(&self, host: &Host) -> bool {
+        let file = if self.is_own { &self.own } else { &self.file };
+        self.rounds > 0 && host.procfs == Path::new("/proc") && file.is_unchanged()
     }
 
     /// Reads every wanted mount; returns an error that blames the first odd line.
@@ -102,8 +149,8 @@ impl Filesystem {
         self.text.clear();
         self.mounts.clear();
         // Without the right to read process 1, our own view of the mounts is what there is.
-        let is_own = self.file.kept_text(&host.procfs, "1/mountinfo").is_err();
-        let text = match is_own {
+        self.is_own = self.file.kept_text(&host.procfs, "1/mountinfo").is_err();
+        let text = match self.is_own {
             true => self.own.kept_text(&host.procfs, "self/mountinfo")?,
             false => self.file.last_text()?,
         };
@@ -134,12 +181,14 @@ impl Filesystem {
                 None => self.mounts.push(mount),
             }
         }
+        self.named = self.text.len();
         let expected = "`id parent major:minor root mountpoint options ... - type device options`";
-        let file = if is_own { &self.own } else { &self.file };
+        let file = if self.is_own { &self.own } else { &self.file };
         Ok(bad.map_or(Ok(()), |line| Err(file.malformed(line, expected))))
     }
 
     fn ask(&mut self, host: &Host) {
+        self.text.truncate(self.named);
         for mount in &mut self.mounts {
             let point = &self.text[mount.point.0..mount.point.1];
             set_path(&mut self.path, &host.rootfs, &[point.trim_start_matches('/')]);
@@ -190,9 +239,7 @@ impl Collector for Filesystem {
 
     fn collect(&mut self, host: &Host, out: &mut Batch) -> Result<(), CollectError> {
         let mut troubles = Troubles::default();
-        let bad_line = self.read(host)?;
-        troubles.note(bad_line);
-        self.ask(host);
+        troubles.note(self.settle(host));
         let help = "Whether an error occurred while getting statistics for the given device.";
         let flag = |is_so: bool| Some(f64::from(u8::from(is_so)));
         self.tell("node_filesystem_device_error", help, |mount| flag(mount.space.is_err()), out);
@@ -220,6 +267,13 @@ impl Collector for Filesystem {
         }
         self.tell_numbers(out);
         troubles.finish()
+    }
+}
+
+impl Mount {
+    /// Returns what the answer for it says of being read-only.
+    fn read_only(&self) -> Option<bool> {
+        self.space.ok().and_then(|space| space.is_read_only)
     }
 }
 
@@ -306,6 +360,64 @@ fn push_reason(text: &mut String, error: &std::io::Error) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// This machine's mounts, but for what a test says of them.
+    #[derive(Clone, Default)]
+    struct Feigned(std::sync::Arc<std::sync::Mutex<(bool, bool)>>);
+
+    impl crate::system::System for Feigned {
+        fn statfs(&self, path: &Path) -> std::io::Result<Space> {
+            let (is_turned, fails) = *self.0.lock().expect("nobody panics");
+            let space = crate::system::Live::default().statfs(path)?;
+            let is_read_only = space.is_read_only.map(|is_so| is_so != is_turned);
+            if fails { Err(std::io::ErrorKind::NotFound.into()) } else { Ok(Space { is_read_only, ..space }) }
+        }
+
+        fn uname(&self, _: &mut dyn FnMut(crate::system::Uname<'_>)) {}
+
+        fn wall(&self) -> std::time::Duration {
+            std::time::Duration::ZERO
+        }
+    }
+
+    /// What is read of the mounts is used as long as the kernel and every mount say that it is so, and no longer than
+    /// [`ROUNDS_MAX`] times.
+    #[test]
+    fn mounts_are_read_anew_when_something_says_that_they_are_others() {
+        let said = |turned, fails| {
+            let feigned = Feigned::default();
+            let host = Host { system: Box::new(feigned.clone()), ..Host::default() };
+            let mut settings = Settings::default();
+            settings.set("collector.filesystem.mount-points-include", Some("^/$")).expect("a flag");
+            let mut collector = Filesystem::new(&settings).expect("good settings");
+            let mut round = |turned: bool, fails: bool| {
+                *feigned.0.lock().expect("nobody panics") = (turned, fails);
+                collector.collect(&host, &mut Batch::new()).expect("mounts");
+                (collector.rounds, collector.mounts.first().map(|mount| mount.is_read_only))
+            };
+            let first = round(false, false);
+            let then = round(turned, fails);
+            (first, then, (1..ROUNDS_MAX).map(|_| round(false, false).0).last(), round(false, false).0)
+        };
+        // Somebody may mount something just then, and another try is as good.
+        let holds = |turned, fails, expected: fn(bool) -> (u32, bool, u32, u32)| {
+            (0..50).any(|_| {
+                let ((rounds, is_so), then, last, after) = said(turned, fails);
+                let is_so = is_so.expect("a root");
+                let (rounds_then, is_so_then, rounds_last, rounds_after) = expected(is_so);
+                rounds == ROUNDS_MAX
+                    && then == (rounds_then, Some(is_so_then))
+                    && last == Some(rounds_last)
+                    && after == rounds_after
+            })
+        };
+        let still = |is_so| (ROUNDS_MAX - 1, is_so, 0, ROUNDS_MAX);
+        assert!(holds(false, false, still), "they are used and then read anew");
+        let turned = |is_so: bool| (ROUNDS_MAX - 1, !is_so, 0, ROUNDS_MAX);
+        assert!(holds(true, false, turned), "what is read-only is told without the file");
+        let failed = |is_so| (0, is_so, 2, 1);
+        assert!(holds(false, true, failed), "where one cannot be asked, they are read anew, until it can");
+    }
 
     #[test]
     fn a_line_has_optional_tags_before_the_dash() {

@@ -1,8 +1,9 @@
 //! Folders of sysfs whose small files are read at every collection.
 //!
 //! Opening a file of sysfs costs five times what reading it costs, so they stay open where the folder is the
-//! kernel's, as many as [`OPEN_MAX`] a collector. A [`Folder`] is looked at before its files are read: when it is
-//! another than before (a device was unplugged, a name was given to another device), its files are closed.
+//! kernel's, as many as [`OPEN_MAX`] a collector. A file whose device is gone says so when it is read, and is looked for
+//! by its name again. Where a name may be given to another device while the first is there (network devices), or files
+//! come late, a [`Folder`] is looked at before its files are read: when it is another than before, they are closed.
 //!
 //! What it does not do: keep a value. A file is read anew every time.
 

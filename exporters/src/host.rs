@@ -14,6 +14,7 @@ use std::mem::MaybeUninit;
 use std::path::{Path, PathBuf};
 
 use rustix::buffer::spare_capacity;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, RawDir};
 use rustix::io::Errno;
 
@@ -57,6 +58,8 @@ pub struct Host {
     pub waiting: Waiting,
     /// What netlink says of network devices, asked for once a collection.
     pub links: RefCell<Answer>,
+    /// Files that several collectors want, read once a collection.
+    pub shared: RefCell<Shared>,
 }
 
 impl Default for Host {
@@ -70,6 +73,7 @@ impl Default for Host {
             system: Box::new(Live::default()),
             waiting: Waiting::default(),
             links: RefCell::default(),
+            shared: RefCell::default(),
         }
     }
 }
@@ -98,12 +102,55 @@ impl Host {
     }
 }
 
+/// What several collectors want of one collection: whoever asks first reads it.
+#[derive(Default)]
+pub struct Shared {
+    /// `/proc/stat`.
+    pub stat: Reader,
+    has_stat: bool,
+    /// What `/sys/devices/system/cpu` lists.
+    pub cpus: Names,
+    has_cpus: bool,
+}
+
+impl Shared {
+    /// Begins another collection.
+    pub fn forget(&mut self) {
+        (self.has_stat, self.has_cpus) = (false, false);
+    }
+
+    /// Returns the text of `/proc/stat`.
+    ///
+    /// # Errors
+    /// As [`Reader::kept_text`].
+    pub fn stat(&mut self, host: &Host) -> Result<&str, CollectError> {
+        if !self.has_stat {
+            self.stat.kept_text(&host.procfs, "stat")?;
+            self.has_stat = true;
+        }
+        self.stat.last_text()
+    }
+
+    /// Lists `/sys/devices/system/cpu`; returns whether it is there.
+    ///
+    /// # Errors
+    /// As [`Names::list_if_there`].
+    pub fn list_cpus(&mut self, host: &Host) -> Result<bool, CollectError> {
+        if !self.has_cpus {
+            self.has_cpus = self.cpus.list_if_there(&host.sysfs, &["devices/system/cpu"])?;
+        }
+        Ok(self.has_cpus)
+    }
+}
+
 /// The memory one collector reads with: a path, a content, and the file it keeps open.
 #[derive(Default)]
 pub struct Reader {
     path: PathBuf,
     buf: Vec<u8>,
     kept: Option<File>,
+    /// Whether what was looked for last was not there.
+    misses: bool,
 }
 
 impl Reader {
@@ -132,7 +179,7 @@ impl Reader {
     /// `Io`, or `Malformed` when it is no UTF-8 or too long.
     pub fn text_if_there(&mut self, base: &Path, parts: &[&str]) -> Result<Option<&str>, CollectError> {
         set_path(&mut self.path, base, parts);
-        let file = match open(&self.path) {
+        let file = match look_and_open(&self.path, &mut self.misses, open) {
             Ok(file) => file,
             Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(CollectError::Io { path: self.path.clone(), source }),
@@ -182,7 +229,8 @@ impl Reader {
 
     fn fill_if_said(&mut self, base: &Path, parts: &[&str]) -> Result<bool, CollectError> {
         set_path(&mut self.path, base, parts);
-        match open(&self.path).and_then(|file| fill(&file, base == Path::new("/sys"), &mut self.buf)) {
+        let opened = look_and_open(&self.path, &mut self.misses, open);
+        match opened.and_then(|file| fill(&file, base == Path::new("/sys"), &mut self.buf)) {
             Ok(()) => Ok(true),
             Err(error) if is_silence(&error) => Ok(false),
             Err(error) => Err(read_error(&self.path, error)),
@@ -231,7 +279,7 @@ impl Reader {
     fn fill_kept(&mut self, base: &Path, name: &str) -> io::Result<()> {
         if self.kept.is_none() {
             set_path(&mut self.path, base, &[name]);
-            self.kept = Some(open(&self.path)?);
+            self.kept = Some(look_and_open(&self.path, &mut self.misses, open)?);
         }
         let file = self.kept.as_ref().expect("opened above");
         let is_kernels = base == Path::new("/proc") || base == Path::new("/sys");
@@ -242,6 +290,15 @@ impl Reader {
             self.kept = None;
         }
         read
+    }
+
+    /// Returns whether the kept file says that it is as it was read, as `/proc/*/mountinfo` can. What says nothing of the
+    /// kind looks as if it were.
+    pub fn is_unchanged(&self) -> bool {
+        let Some(file) = &self.kept else { return false };
+        let mut asked = [PollFd::new(file, PollFlags::PRI)];
+        // An error counts as a change, and so the next reading finds it.
+        matches!(poll(&mut asked, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(0))
     }
 
     /// Returns an error that blames a line of the file read last.
@@ -259,6 +316,8 @@ pub struct Names {
     entries: Vec<MaybeUninit<u8>>,
     /// Whether names were left out: over [`NAMES_MAX`], or no UTF-8.
     pub truncated: bool,
+    /// Whether what was looked for last was not there.
+    misses: bool,
 }
 
 impl Names {
@@ -325,7 +384,8 @@ impl Names {
 
     fn fill(&mut self) -> io::Result<()> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let dir = rustix::fs::open(self.path.as_path(), flags, Mode::empty())?;
+        let open = |path: &Path| Ok(rustix::fs::open(path, flags, Mode::empty())?);
+        let dir = look_and_open(&self.path, &mut self.misses, open)?;
         self.entries.resize_with(LIST_BYTES, MaybeUninit::uninit);
         let mut raw = RawDir::new(dir, &mut self.entries);
         while let Some(entry) = raw.next() {
@@ -379,6 +439,15 @@ fn read_error(path: &Path, source: io::Error) -> CollectError {
         io::ErrorKind::FileTooLarge => CollectError::malformed(path, 0, "at most 16 MiB"),
         _ => CollectError::Io { path: path.to_owned(), source },
     }
+}
+
+/// Opens something that may not be there. Boards lack most of what is looked for, and a look costs two thirds of an open
+/// that fails; so what was not there the last time (`misses`) is first looked at.
+fn look_and_open<T>(path: &Path, misses: &mut bool, open: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {
+    let looked = if *misses { rustix::fs::stat(path).map(drop) } else { Ok(()) };
+    let opened = looked.map_err(io::Error::from).and_then(|()| open(path));
+    *misses = matches!(&opened, Err(error) if error.kind() == io::ErrorKind::NotFound);
+    opened
 }
 
 /// Opens a file without waiting for it: a pipe that somebody left in a folder has nothing to say.
@@ -444,6 +513,51 @@ mod tests {
             read += 1;
         }
         assert!(read > 3, "{read}");
+    }
+
+    /// What is not there is found as soon as it is, and missed as soon as it is not.
+    #[test]
+    fn files_and_folders_come_and_go() {
+        let base = std::env::temp_dir().join(format!("narthex-host-comes-{}", std::process::id()));
+        let (mut reader, mut kept, mut names) = (Reader::new(), Reader::new(), Names::default());
+        for round in 0..6 {
+            let is_there = round % 4 > 1;
+            if is_there {
+                std::fs::create_dir_all(base.join("folder")).expect("a folder");
+                std::fs::write(base.join("folder/file"), round.to_string()).expect("a file");
+            } else {
+                let _ = std::fs::remove_dir_all(&base);
+            }
+            let expected = is_there.then(|| round.to_string());
+            let parts = ["folder/", "file"];
+            let expected = expected.as_deref();
+            assert_eq!(reader.text_if_there(&base, &parts).expect("no error"), expected, "{round}");
+            assert_eq!(reader.word(&base, &parts).expect("no error"), expected, "{round}");
+            assert_eq!(kept.kept_text_if_there(&base, "folder/file").expect("no error"), expected, "{round}");
+            assert_eq!(names.list_if_there(&base, &["folder"]).expect("no error"), is_there, "{round}");
+            assert!(!is_there || names.iter().eq(["file"]));
+        }
+        let _ = std::fs::remove_dir_all(&base);
+    }
+
+    /// What several want is read for the first of them, and anew in the next collection.
+    #[test]
+    fn what_is_shared_is_read_once_a_collection() {
+        let procfs = std::env::temp_dir().join(format!("narthex-host-shared-{}", std::process::id()));
+        std::fs::create_dir_all(procfs.join("devices/system/cpu/cpu0")).expect("a folder");
+        let host = Host { sysfs: procfs.clone(), procfs: procfs.clone(), ..Host::default() };
+        let mut shared = Shared::default();
+        shared.stat(&host).expect_err("no such file yet");
+        for (content, expected) in [("old", "old"), ("new", "old")] {
+            std::fs::write(procfs.join("stat"), content).expect("a file");
+            assert_eq!(shared.stat(&host).expect("a text"), expected);
+            assert!(shared.list_cpus(&host).expect("no error") && shared.cpus.iter().eq(["cpu0"]));
+            std::fs::create_dir_all(procfs.join("devices/system/cpu/cpu1")).expect("a folder");
+        }
+        shared.forget();
+        assert_eq!(shared.stat(&host).expect("a text"), "new");
+        assert!(shared.list_cpus(&host).expect("no error") && shared.cpus.iter().eq(["cpu0", "cpu1"]));
+        std::fs::remove_dir_all(&procfs).expect("removed");
     }
 
     #[test]

@@ -149,6 +149,7 @@ impl Lane {
         self.batch.clear();
         self.failures.clear();
         self.host.links.borrow_mut().forget();
+        self.host.shared.borrow_mut().forget();
         for (place, run) in self.runs.iter_mut().enumerate() {
             let name = run.collector.name();
             run.seconds = None;
@@ -175,7 +176,7 @@ impl Lane {
         &self.batch
     }
 
-    /// Hands over the batch collected last and takes another to be filled next, so that no row is copied.
+    /// Changes the batch to be filled, or that was filled last, for another, so that no row is copied.
     pub fn swap_batch(&mut self, other: &mut Batch) {
         std::mem::swap(&mut self.batch, other);
     }

@@ -46,11 +46,10 @@ const NLMSG_DONE: u16 = 3;
 /// The bits of an attribute's type that only say how it is written.
 const ATTRIBUTE_TYPE: u16 = 0x3fff;
 
-/// One question and the memory for its answer.
+/// One question.
 #[derive(Default)]
 pub struct Dialog {
     request: Vec<u8>,
-    buf: Vec<u8>,
 }
 
 impl Dialog {
@@ -101,7 +100,7 @@ impl Dialog {
     pub fn try_ask(&mut self, host: &Host, netlink: Netlink, visit: &mut dyn FnMut(u16, &[u8])) -> io::Result<()> {
         let length = self.request.len() as u32;
         self.request[..4].copy_from_slice(&length.to_ne_bytes());
-        host.system.netlink(netlink, &self.request, &mut self.buf, visit)
+        host.system.netlink(netlink, &self.request, visit)
     }
 }
 

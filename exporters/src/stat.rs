@@ -13,14 +13,14 @@ use model::{Batch, MetricKind};
 
 use crate::collector::{Collector, CollectorInfo, FlagInfo};
 use crate::error::{CollectError, Troubles};
-use crate::host::{Host, Reader};
+use crate::host::Host;
 use crate::number::unsigned;
 
 /// The line in the list.
 pub const INFO: CollectorInfo = CollectorInfo {
     name: "stat",
     default_on: true,
-    make: |settings| Ok(Box::new(Stat { file: Reader::new(), softirq: settings.switch(SOFTIRQ.name, false)? })),
+    make: |settings| Ok(Box::new(Stat { softirq: settings.switch(SOFTIRQ.name, false)? })),
     flags: &[SOFTIRQ],
     doc: "Interrupts, context switches, forks, boot time and running processes from `/proc/stat`.",
 };
@@ -49,7 +49,6 @@ const VECTORS: [&str; 10] =
 
 /// Reads `/proc/stat`, but for the CPUs' times.
 struct Stat {
-    file: Reader,
     softirq: bool,
 }
 
@@ -59,7 +58,8 @@ impl Collector for Stat {
     }
 
     fn collect(&mut self, host: &Host, out: &mut Batch) -> Result<(), CollectError> {
-        let found = parse(self.file.kept_text(&host.procfs, "stat")?);
+        let mut shared = host.shared.borrow_mut();
+        let found = parse(shared.stat(host)?);
         for ((_, name, help, kind), value) in FAMILIES.iter().zip(found.values) {
             if let Some(value) = value {
                 out.family(name, help, *kind);
@@ -74,7 +74,7 @@ impl Collector for Stat {
         }
         let mut troubles = Troubles::default();
         if let Some(line) = found.bad_line {
-            troubles.note::<()>(Err(self.file.malformed(line, "a key and a number")));
+            troubles.note::<()>(Err(shared.stat.malformed(line, "a key and a number")));
         }
         troubles.finish()
     }

@@ -36,7 +36,14 @@ pub struct Space {
     pub files: u64,
     /// Free file nodes.
     pub files_free: u64,
+    /// Whether nothing can be written: the mount is read-only, or what is mounted. `None`: kernels before 2.6.36, fakes.
+    pub is_read_only: Option<bool>,
 }
+
+/// The flags of `statfs(2)` mean something.
+const ST_VALID: i64 = 0x20;
+/// The mount or its file system is read-only.
+const ST_RDONLY: i64 = 1;
 
 /// What `uname(2)` answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,18 +89,11 @@ pub trait System: Send {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// Asks a question over netlink and hands over the type and payload of each message of the answer. `buf` is
-    /// memory to receive with.
+    /// Asks a question over netlink and hands over the type and payload of each message of the answer.
     ///
     /// # Errors
     /// As the kernel says. A fake that has no netlink says `Unsupported`.
-    fn netlink(
-        &self,
-        _netlink: Netlink,
-        _request: &[u8],
-        _buf: &mut Vec<u8>,
-        _visit: &mut dyn FnMut(u16, &[u8]),
-    ) -> io::Result<()> {
+    fn netlink(&self, _netlink: Netlink, _request: &[u8], _visit: &mut dyn FnMut(u16, &[u8])) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
@@ -120,6 +120,8 @@ pub trait System: Send {
 pub struct Live {
     /// Where network devices are asked, which is done at every collection.
     route: RefCell<Option<OwnedFd>>,
+    /// What all answers over netlink are received with.
+    received: RefCell<Vec<u8>>,
 }
 
 impl System for Live {
@@ -132,6 +134,7 @@ impl System for Live {
             blocks_available: found.f_bavail as u64,
             files: found.f_files as u64,
             files_free: found.f_ffree as u64,
+            is_read_only: (found.f_flags & ST_VALID != 0).then_some(found.f_flags & ST_RDONLY != 0),
         })
     }
 
@@ -160,26 +163,23 @@ impl System for Live {
         kernel::clock()
     }
 
-    fn netlink(
-        &self,
-        netlink: Netlink,
-        request: &[u8],
-        buf: &mut Vec<u8>,
-        visit: &mut dyn FnMut(u16, &[u8]),
-    ) -> io::Result<()> {
+    fn netlink(&self, netlink: Netlink, request: &[u8], visit: &mut dyn FnMut(u16, &[u8])) -> io::Result<()> {
         let protocol = match netlink {
             Netlink::Route => None,
             Netlink::Sockets => Some(rustix::net::netlink::SOCK_DIAG),
             Netlink::Generic => Some(rustix::net::netlink::GENERIC),
         };
-        if netlink != Netlink::Route {
-            return ask(&connect(protocol)?, request, buf, visit);
+        let kept = if netlink == Netlink::Route { self.route.take() } else { None };
+        let socket = kept.map_or_else(|| connect(protocol), Ok)?;
+        // Whoever asks once more while being told has memory of its own.
+        let mut buf = self.received.take();
+        let asked = ask(&socket, request, &mut buf, visit);
+        self.received.replace(buf);
+        // After an error there may be more to come, which would be taken for the next answer.
+        if asked.is_ok() && netlink == Netlink::Route {
+            self.route.replace(Some(socket));
         }
-        let socket = self.route.take().map_or_else(|| connect(protocol), Ok)?;
-        ask(&socket, request, buf, visit)?;
-        // Only here: after an error there may be more to come, which would be taken for the next answer.
-        self.route.replace(Some(socket));
-        Ok(())
+        asked
     }
 
     fn system_bus(&self) -> io::Result<UnixStream> {
@@ -208,7 +208,10 @@ fn connect(protocol: Option<rustix::net::Protocol>) -> io::Result<OwnedFd> {
 /// Sends a question and hands over each message of the answer, to its end.
 fn ask(socket: &OwnedFd, request: &[u8], buf: &mut Vec<u8>, visit: &mut dyn FnMut(u16, &[u8])) -> io::Result<()> {
     rustix::net::send(socket, request, SendFlags::empty())?;
-    buf.resize(netlink::RECEIVE_BYTES, 0);
+    if buf.is_empty() {
+        // Fresh zeros, which are memory only where an answer is written.
+        *buf = vec![0; netlink::RECEIVE_BYTES];
+    }
     let mut received = 0;
     loop {
         let (_, bytes) = rustix::net::recv(socket, buf.as_mut_slice(), RecvFlags::TRUNC)?;
@@ -235,9 +238,8 @@ mod tests {
             let mut request = [20_u32.to_ne_bytes(), [0; 4], [0; 4], [0; 4], [0; 4]].concat();
             request[4..6].copy_from_slice(&kind.to_ne_bytes());
             request[6..8].copy_from_slice(&0x301_u16.to_ne_bytes());
-            let (mut buf, mut told) = (Vec::new(), Vec::new());
-            live.netlink(Netlink::Route, &request, &mut buf, &mut |kind, bytes| told.push((kind, bytes.len())))
-                .map(|()| told)
+            let mut told = Vec::new();
+            live.netlink(Netlink::Route, &request, &mut |kind, bytes| told.push((kind, bytes.len()))).map(|()| told)
         };
         let first = match names(18) {
             Ok(first) => first,

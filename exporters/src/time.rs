@@ -48,7 +48,6 @@ impl Sources {
         let at = place_of(&mut self.folders, device, &[DIR, "/", device]);
         let Sources { desk, folders } = self;
         let folder = &mut folders[at].1;
-        desk.enter(&host.sysfs, folder)?;
         desk.text(&host.sysfs, folder, file)?.ok_or_else(|| CollectError::Io {
             path: host.sysfs.join(DIR).join(device).join(file.1),
             source: std::io::ErrorKind::NotFound.into(),

@@ -339,7 +339,7 @@ impl System for Fake {
         Duration::from_secs(1_795_249_204)
     }
 
-    fn netlink(&self, _: Netlink, _: &[u8], _: &mut Vec<u8>, visit: &mut dyn FnMut(u16, &[u8])) -> io::Result<()> {
+    fn netlink(&self, _: Netlink, _: &[u8], visit: &mut dyn FnMut(u16, &[u8])) -> io::Result<()> {
         match self.answer() {
             empty if empty.is_empty() => Err(io::ErrorKind::Unsupported.into()),
             answer => netlink::read_messages(&answer, visit).map(drop),

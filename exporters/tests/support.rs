@@ -56,13 +56,7 @@ impl System for Table {
         Duration::from_millis(1_795_249_204_020)
     }
 
-    fn netlink(
-        &self,
-        netlink: Netlink,
-        request: &[u8],
-        _: &mut Vec<u8>,
-        visit: &mut dyn FnMut(u16, &[u8]),
-    ) -> io::Result<()> {
+    fn netlink(&self, netlink: Netlink, request: &[u8], visit: &mut dyn FnMut(u16, &[u8])) -> io::Result<()> {
         crate::netlink::answer(netlink, request, visit)
     }
 
@@ -81,7 +75,8 @@ impl System for Table {
 
 /// Returns a space of 4 KiB blocks.
 pub fn space(blocks: u64, available: u64, files: u64, files_free: u64) -> Space {
-    Space { block_bytes: 4_096, blocks, blocks_free: available, blocks_available: available, files, files_free }
+    let (blocks_free, blocks_available) = (available, available);
+    Space { block_bytes: 4_096, blocks, blocks_free, blocks_available, files, files_free, is_read_only: None }
 }
 
 /// Returns settings from flags as on a command line, without their dashes.
@@ -106,6 +101,7 @@ pub fn lane_over(tree: &Path, flags: &[&str], system: Box<dyn System>) -> Lane {
         system,
         waiting: exporters::Waiting::default(),
         links: Default::default(),
+        shared: Default::default(),
     };
     let collectors = COLLECTORS
         .iter()

@@ -21,7 +21,6 @@ const DIR: &str = "devices/system/cpu";
 /// Reads the files of all CPUs.
 #[derive(Default)]
 pub(super) struct Topology {
-    names: Names,
     file: Reader,
     isolated: Reader,
     packages: Vec<(u64, u64)>,
@@ -32,11 +31,12 @@ impl Topology {
     pub(super) fn collect(&mut self, host: &Host, out: &mut Batch) -> Result<(), CollectError> {
         let mut troubles = Troubles::default();
         troubles.note(self.isolated(host, out));
-        if troubles.note(self.names.list_if_there(&host.sysfs, &[DIR])) != Some(true) {
+        let mut shared = host.shared.borrow_mut();
+        if troubles.note(shared.list_cpus(host)) != Some(true) {
             return troubles.finish();
         }
-        troubles.note(self.throttles(host, out));
-        troubles.note(self.online(host, out));
+        troubles.note(self.throttles(host, &shared.cpus, out));
+        troubles.note(self.online(host, &shared.cpus, out));
         troubles.finish()
     }
 
@@ -58,11 +58,14 @@ impl Topology {
         if good { Ok(()) } else { Err(self.isolated.malformed(1, "a list of CPUs such as 1,3-5")) }
     }
 
-    fn throttles(&mut self, host: &Host, out: &mut Batch) -> Result<(), CollectError> {
+    fn throttles(&mut self, host: &Host, names: &Names, out: &mut Batch) -> Result<(), CollectError> {
         self.packages.clear();
         self.cores.clear();
         let mut troubles = Troubles::default();
-        for cpu in self.names.iter().filter(|name| is_cpu(name)) {
+        for cpu in names.iter().filter(|name| is_cpu(name)) {
+            if !self.file.is_there(&host.sysfs, &[DIR, "/", cpu, "/thermal_throttle"]) {
+                continue;
+            }
             let mut number = |file: &str| read_number(&mut self.file, host, cpu, file);
             let core_count = troubles.note(number("thermal_throttle/core_throttle_count")).flatten();
             let package_count = troubles.note(number("thermal_throttle/package_throttle_count")).flatten();
@@ -93,9 +96,9 @@ impl Topology {
     }
 
     /// Tells who is online where the first CPU says so; a kernel that cannot take CPUs out says nothing.
-    fn online(&mut self, host: &Host, out: &mut Batch) -> Result<(), CollectError> {
+    fn online(&mut self, host: &Host, names: &Names, out: &mut Batch) -> Result<(), CollectError> {
         let mut troubles = Troubles::default();
-        for (index, cpu) in self.names.iter().filter(|name| is_cpu(name)).enumerate() {
+        for (index, cpu) in names.iter().filter(|name| is_cpu(name)).enumerate() {
             let online = troubles.note(read_number(&mut self.file, host, cpu, "online")).flatten();
             if index == 0 {
                 if online.is_none() {

@@ -50,7 +50,8 @@ impl Udev {
             let value = |key| value(&self.text[range.0..range.1], key);
             let serial = ["SCSI_IDENT_SERIAL", "ID_SERIAL_SHORT", "ID_SERIAL"].map(value);
             let at = place_of(&mut self.queues, device, &["block/", device, "/queue"]);
-            let rotational = rotational(&mut self.desk, host, &mut self.queues[at].1);
+            // Names of disks are not given anew while a disk has them, so its folder need not be looked at.
+            let rotational = self.desk.text(&host.sysfs, &mut self.queues[at].1, (0, "rotational"));
             let rotational = troubles.note(rotational).flatten().unwrap_or("0");
             let labels = [
                 ("device", device),
@@ -93,13 +94,6 @@ impl Udev {
             self.text.push_str(troubles.note(text).flatten().unwrap_or(""));
             self.devices.push((start, self.text.len()));
         }
-    }
-}
-
-fn rotational<'d>(desk: &'d mut Desk, host: &Host, queue: &mut Folder) -> Result<Option<&'d str>, CollectError> {
-    match desk.enter(&host.sysfs, queue)? {
-        true => desk.text(&host.sysfs, queue, (0, "rotational")),
-        false => Ok(None),
     }
 }
 
