@@ -9,7 +9,6 @@
 //! made up for.
 
 mod door;
-mod packed;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -22,16 +21,15 @@ use model::{Batch, Clock, Mono, Now};
 
 use self::door::Shown;
 pub use self::door::{Collect, Lanes};
-use self::packed::Packed;
 use crate::gpio::GpioView;
 use crate::os::clock::monotonic_ns;
 use crate::trouble::Trouble;
-use crate::web::{MetricsReply, SelectedReply};
+use crate::web::{MetricsReply, SelectedReply, gzip};
 
 /// The stack of the collect thread, in bytes.
 const STACK_BYTES: usize = 512 << 10;
-/// How many batches are kept to be filled again.
-const SPARE_BATCHES_MAX: usize = 2;
+/// How many batches are kept to be filled again; the lane has one more for who asks some collectors.
+const SPARE_BATCHES_MAX: usize = 1;
 
 /// One collection, on its way to core.
 pub struct Collection {
@@ -89,7 +87,7 @@ struct Worker {
     writer: exposition::TextWriter,
     /// What was printed last, whose memory is used again when nobody reads it any more.
     text: Arc<String>,
-    packed: Packed,
+    packed: exposition::Packed,
 }
 
 impl Worker {
@@ -108,7 +106,7 @@ impl Worker {
             troubles: BTreeMap::new(),
             writer: exposition::TextWriter::new(),
             text: Arc::default(),
-            packed: Packed::default(),
+            packed: exposition::Packed::default(),
         }
     }
 
@@ -140,9 +138,12 @@ impl Worker {
                 self.collect_for_readers();
             }
             Ask::Print(batch, readers) => {
-                self.print(&batch);
+                let batch = self.print(batch);
                 let packed = match self.prints_gzip {
-                    true => self.packed.pack(&self.text, self.writer.values(), self.writer.layout()).map(Arc::new),
+                    true => {
+                        let (values, layout) = (self.writer.values(), self.writer.layout());
+                        self.packed.pack(&self.text, values, layout, gzip::checksum).map(Arc::new)
+                    }
                     false => None,
                 };
                 readers.into_iter().for_each(|reply| reply(self.text.clone(), packed.clone()));
@@ -163,14 +164,14 @@ impl Worker {
         self.collect_if_due();
     }
 
-    fn print(&mut self, batch: &Batch) {
+    /// Prints a batch and returns one to be filled.
+    fn print(&mut self, batch: Batch) -> Batch {
         if Arc::get_mut(&mut self.text).is_none() {
             self.text = Arc::new(String::with_capacity(self.text.len()));
         }
-        if let Some(text) = Arc::get_mut(&mut self.text) {
-            text.clear();
-            self.writer.write(batch, text);
-        }
+        let Some(text) = Arc::get_mut(&mut self.text) else { return batch };
+        text.clear();
+        self.writer.take(batch, text)
     }
 
     fn collect_for_readers(&mut self) {
@@ -209,6 +210,8 @@ impl Worker {
         let mut batch = self.spare.pop().unwrap_or_default();
         let now = self.around.clock.now();
         let began = monotonic_ns();
+        // The lane has a batch for as long as it collects, so that there is one, and another while core has the first.
+        self.lane.swap_batch(&mut batch);
         self.lane.collect(&mut monotonic_ns);
         if self.is_given_up() {
             return;

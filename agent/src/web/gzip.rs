@@ -42,6 +42,13 @@ impl Encoding {
 /// The window of gzip, as a power of two: the largest there is.
 const WINDOW_BITS: u8 = 15;
 
+/// Returns what gzip says behind a text, to show that it is whole.
+pub fn checksum(text: &[u8]) -> u32 {
+    let mut crc = flate2::Crc::new();
+    crc.update(text);
+    crc.sum()
+}
+
 /// Makes answers smaller, for any thread.
 #[derive(Default)]
 pub struct Packer {

@@ -6,11 +6,12 @@
 //! node_exporter is with its textfiles, `scrape` is exactly as lenient as Prometheus is with its targets (text,
 //! OpenMetrics, protobuf). No file, socket or clock is touched here.
 //!
-//! Read `print` first, then `federate`, `parse`, `scrape`. There are examples at [`Scrape`] (entry by entry),
+//! Read `print` first, then `packed` (its gzip), `federate`, `parse`, `scrape`. There are examples at [`Scrape`] (entry by entry),
 //! [`ScrapeFiller`] (a batch at once) and [`TextStream`] (a file larger than memory).
 
 mod federate;
 mod federate_proto;
+mod packed;
 mod parse;
 mod print;
 mod received;
@@ -18,6 +19,7 @@ mod scrape;
 
 pub use federate::{Escaping, FederateRow, write_federate};
 pub use federate_proto::write_federate_proto;
+pub use packed::Packed;
 pub use parse::{ParseError, TEXT_BYTES_MAX, TextParser, parse_text, parse_text_with_any_names};
 pub use print::{TextWriter, write_text};
 pub use received::{WriteLimits, WriteVersion, Written, WrittenExemplar, read_write_request};

@@ -66,14 +66,33 @@ impl TextWriter {
 
     /// Appends the batch's text.
     pub fn write(&mut self, batch: &Batch, out: &mut String) {
+        if self.print(batch, out) {
+            self.last = batch.clone();
+        }
+    }
+
+    /// Appends the batch's text as [`TextWriter::write`] does, and returns a batch to be filled anew: this one, or
+    /// where its text is kept, one whose text was.
+    pub fn take(&mut self, mut batch: Batch, out: &mut String) -> Batch {
+        if self.print(&batch, out) {
+            std::mem::swap(&mut self.last, &mut batch);
+        }
+        batch
+    }
+
+    /// Appends the text; returns whether the batch is to be kept, because the next may be laid out alike.
+    fn print(&mut self, batch: &Batch, out: &mut String) -> bool {
         // A native histogram has other lines than a float of the same series.
         let is_native = batch.rows().iter().any(|row| row.value.float().is_none());
-        if is_native || !batch.is_laid_out_as(&self.last) {
+        // No rows are laid out as a batch that is not kept.
+        let is_known = !is_native && !batch.rows().is_empty() && batch.is_laid_out_as(&self.last);
+        if !is_known {
             self.arrange(batch);
-            self.last = if is_native { Batch::new() } else { batch.clone() };
+            self.last.clear();
         }
         self.values.clear();
         self.still.print(batch, out, &mut |value| self.values.push(value));
+        !is_known && !is_native
     }
 
     /// Returns where the values of the text that was written last are in it, in ascending order; bytes from the
@@ -399,7 +418,7 @@ mod tests {
 
     #[test]
     fn an_order_is_kept_while_the_layout_is_and_no_longer() {
-        let mut writer = TextWriter::new();
+        let (mut writer, mut taker) = (TextWriter::new(), TextWriter::new());
         let mut printed = |rows: &[(&str, &str, &str, f64)]| {
             let mut batch = Batch::new();
             for (family, label, value, number) in rows {
@@ -410,6 +429,15 @@ mod tests {
             writer.write(&batch, &mut kept);
             write_text(&batch, &mut fresh);
             assert_eq!(kept, fresh);
+            kept.clear();
+            let (layout, given) = (taker.layout(), taker.take(batch.clone(), &mut kept));
+            assert_eq!(kept, fresh);
+            let is_kept = taker.layout() != layout;
+            assert_eq!(
+                given.is_laid_out_as(&batch),
+                !is_kept || rows.is_empty(),
+                "another is given back where this one is kept"
+            );
         };
         printed(&[("b", "x", "2", 1.0), ("b", "x", "1", 2.0), ("a", "x", "1", 3.0)]);
         printed(&[("b", "x", "2", 4.0), ("b", "x", "1", 5.0), ("a", "x", "1", 6.0)]);
@@ -446,6 +474,10 @@ mod tests {
             out.lines().count()
         };
         assert_eq!([false, true, true, false, false].map(&mut printed), [3, 5, 5, 3, 3]);
+        assert_eq!(printed(true), 5);
+        let mut out = String::new();
+        writer.write(&Batch::new(), &mut out);
+        assert_eq!(out, "", "nothing of what was not kept");
     }
 
     #[test]

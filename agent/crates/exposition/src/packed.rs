@@ -6,13 +6,11 @@
 //! lengths change. Codes are deflate's fixed ones, as the fastest level of any library uses them.
 //!
 //! A layout is learned when it comes the second time; one that comes once is not packed here. What this does not do:
-//! find copies among values, or look back further than deflate does.
+//! find copies among values, look back further than deflate does, or compute the checksum.
 //!
 //! Sources: RFC 1951, section 3.2.6; RFC 1952.
 
 use std::ops::Range;
-
-use flate2::Crc;
 
 /// The shortest copy worth a distance.
 const COPY_BYTES_MIN: usize = 4;
@@ -54,8 +52,14 @@ pub struct Packed {
 
 impl Packed {
     /// Packs a text that has these values in it, in ascending order. Texts of one `layout` differ by nothing but their
-    /// values. `None` where the layout is new.
-    pub fn pack(&mut self, text: &str, values: &[Range<u32>], layout: u64) -> Option<Vec<u8>> {
+    /// values. `checksum` computes a CRC-32. `None` where the layout is new.
+    pub fn pack(
+        &mut self,
+        text: &str,
+        values: &[Range<u32>],
+        layout: u64,
+        checksum: impl FnOnce(&[u8]) -> u32,
+    ) -> Option<Vec<u8>> {
         let text = text.as_bytes();
         if self.seen.replace(layout) != Some(layout) || text.len() > TEXT_BYTES_MAX {
             return None;
@@ -64,7 +68,9 @@ impl Packed {
             self.copies = copies(text, values);
             self.learned = Some(layout);
         }
-        let packed = self.write(text, values);
+        let mut packed = self.write(text, values);
+        packed.extend_from_slice(&checksum(text).to_le_bytes());
+        packed.extend_from_slice(&(text.len() as u32).to_le_bytes());
         self.bytes = packed.len();
         Some(packed)
     }
@@ -89,12 +95,7 @@ impl Packed {
         }
         bits.literals(text.get(done..).unwrap_or_default());
         bits.put(END_OF_BLOCK);
-        let mut out = bits.finish();
-        let mut crc = Crc::new();
-        crc.update(text);
-        out.extend_from_slice(&crc.sum().to_le_bytes());
-        out.extend_from_slice(&crc.amount().to_le_bytes());
-        out
+        bits.finish()
     }
 }
 
@@ -157,6 +158,7 @@ struct Bits {
 
 impl Bits {
     /// Writes at most 31 bits.
+    #[inline(always)]
     fn put(&mut self, (bits, count): (u64, u32)) {
         self.held |= bits << self.count;
         self.count += count;
