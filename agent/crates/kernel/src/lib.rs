@@ -114,6 +114,9 @@ pub enum Ethtool {
 /// The most counters of one driver; one with more is refused.
 pub const COUNTERS_MAX: usize = 16_384;
 
+/// No shorter than what is put or looked for in front of an answer's strings and numbers, or than a fixed answer.
+const HEAD_BYTES: usize = 256;
+
 /// By how many a driver's counters may grow between being counted and being read.
 const COUNTERS_SLACK: usize = 4_096;
 
@@ -126,13 +129,12 @@ const ETHTOOL_GSSET_INFO: u32 = 0x37;
 const ETH_SS_STATS: u32 = 1;
 
 /// Asks the driver of a network device over any socket. The answer lies in the buffer as the kernel lays it out,
-/// the command first; for counters it is followed by room that was not needed.
+/// the command first; what follows it is room that was not needed.
 ///
 /// # Errors
 /// As the driver answers (`EOPNOTSUPP` where it knows no such thing), `InvalidInput` for a name that no device can
 /// have, `FileTooLarge` for more than [`COUNTERS_MAX`] counters.
 pub fn ethtool(socket: BorrowedFd<'_>, device: &str, question: Ethtool, answer: &mut Vec<u8>) -> io::Result<()> {
-    answer.clear();
     match question {
         Ethtool::Settings => ask_driver(socket, device, &[ETHTOOL_GSET], 44, answer),
         Ethtool::Driver => ask_driver(socket, device, &[ETHTOOL_GDRVINFO], 196, answer),
@@ -184,14 +186,17 @@ fn ask_driver(
     if name.is_empty() || name.len() >= libc::IFNAMSIZ || name.contains(&0) {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    answer.clear();
-    answer.resize(bytes, 0);
+    // Fresh zeros are memory only where the kernel writes; behind the head, what an earlier answer left is not looked at.
+    if answer.len() < bytes {
+        *answer = vec![0; bytes];
+    }
+    answer[..bytes.min(HEAD_BYTES)].fill(0);
     for (slot, word) in answer.chunks_exact_mut(4).zip(request) {
         slot.copy_from_slice(&word.to_ne_bytes());
     }
     // SAFETY: an ifreq of zeros is a valid value; its name ends in a zero because it is shorter than the field. The
     // kernel writes through `ifru_data` for as long as the call takes and into this buffer alone: the two fixed
-    // answers have the size of their structure, one mask bit is one count, and for counters there is room for as
+    // answers have room for their structure, one mask bit is one count, and for counters there is room for as
     // many as the driver just said and `COUNTERS_SLACK` more.
     #[allow(unsafe_code)]
     let returned = unsafe {
