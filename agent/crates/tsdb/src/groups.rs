@@ -175,6 +175,17 @@ impl Groups {
         Ok((meta, Groups { block, start, places }))
     }
 
+    /// Returns about how much memory it takes.
+    pub fn memory_bytes(&self) -> usize {
+        size_of::<Groups>() + size_of_val(self.places.as_slice())
+    }
+
+    /// Returns one without any group.
+    #[cfg(test)]
+    pub fn at(start: u32) -> Groups {
+        Groups { block: 0, start, places: Vec::new() }
+    }
+
     /// Returns where in the block's payload the last group ends.
     pub fn end(&self) -> usize {
         self.places.last().map_or(0, |(_, end)| *end as usize)

@@ -99,10 +99,26 @@ impl BlockIndex {
         self.columns[at]
     }
 
-    /// Drops all columns but these, which are ascending: a query over years looks at many blocks and a few columns.
-    pub fn keep_columns(&mut self, numbers: Vec<u32>) {
-        self.columns = numbers.iter().map(|number| self.column(*number)).collect();
-        self.kept = Some(numbers);
+    /// Returns it without all columns but these, which are ascending: a query over years looks at many blocks and a few
+    /// columns.
+    pub fn with_columns(&self, numbers: Vec<u32>) -> BlockIndex {
+        BlockIndex {
+            spans: self.spans.clone(),
+            sources: self.sources.clone(),
+            columns: numbers.iter().map(|number| self.column(*number)).collect(),
+            rows: self.rows,
+            kept: Some(numbers),
+        }
+    }
+
+    /// Returns about how much memory it takes.
+    pub fn memory_bytes(&self) -> usize {
+        let of = |source: &SourceIndex| {
+            let shapes = source.shapes.iter().map(|shape| shape.memory_bytes()).sum::<usize>();
+            size_of::<SourceIndex>() + size_of_val(source.spans.as_slice()) + shapes
+        };
+        let lists = size_of_val(self.spans.as_slice()) + size_of_val(self.columns.as_slice());
+        size_of::<BlockIndex>() + lists + self.sources.iter().map(of).sum::<usize>()
     }
 
     /// Returns the span a row of the block belongs to.

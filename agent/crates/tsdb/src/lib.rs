@@ -60,6 +60,7 @@ pub use layout::{FILE_BYTES_MAX, FILE_BYTES_MIN};
 pub use open::{OpenError, Recovery};
 pub use options::{Mutation, Options};
 pub use reader::Reader;
+pub use reader::texts::{Among, Texts};
 pub use refused::Refused;
 pub use snapshot::{SnapshotError, snapshot};
 pub use store::{CellError, DiskOp, OpDone, REFUSED_SOURCES_MAX, Stats, Store};

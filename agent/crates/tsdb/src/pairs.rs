@@ -58,6 +58,11 @@ impl Pairs {
         u32::try_from(self.bytes.len() + bytes).is_ok() && self.pairs.len() < NONE as usize / 2
     }
 
+    /// Returns below which number all labels are.
+    pub fn numbers(&self) -> usize {
+        self.pairs.len()
+    }
+
     /// Returns a label in its packed form.
     pub fn get(&self, number: u32) -> &[u8] {
         let found = self.pairs.get(number as usize).and_then(|pair| self.bytes.get(range(pair)));

@@ -7,11 +7,12 @@
 //! the columns that go through it, is counted once, and the others are served.
 
 mod gather;
+pub(crate) mod known;
 mod lines;
 mod newest;
 mod plan;
+pub(crate) mod texts;
 
-use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -31,6 +32,7 @@ use crate::series::matching;
 use crate::store::{Shared, Stats};
 use crate::wire::Take;
 use gather::{Gathered, Kept, gather};
+use known::Found;
 use plan::Asked;
 
 /// How many metric names' metadata are copied at a time, so that no visitor runs under the lock.
@@ -57,8 +59,8 @@ impl Clone for Reader {
 pub(crate) struct View {
     pub number: u64,
     /// Where it is in the ring; `None` while it is in memory.
-    pub sealed: Option<Groups>,
-    pub index: BlockIndex,
+    pub sealed: Option<Arc<Groups>>,
+    pub index: Arc<BlockIndex>,
 }
 
 /// The medium as a reader sees it.
@@ -84,11 +86,12 @@ impl<'a> Source<'a> {
         if let Some(head) = heads.into_iter().flatten().find(|head| head.block == number) {
             let epochs = &state.small.epochs;
             let index = BlockIndex::of(head, &|epoch| epochs.get(epoch).copied());
-            return Ok(Some(View { number, sealed: None, index }));
+            return Ok(Some(View { number, sealed: None, index: Arc::new(index) }));
         }
         let start = state.ring.get(number).map(|block| block.start).ok_or(SelectError::Overwritten)?;
         drop(state);
-        match self.load(number, start) {
+        let known = self.shared.known.lock().unwrap_or_else(PoisonError::into_inner).get(number, start);
+        match known.map_or_else(|| self.load(number, start), Ok) {
             Ok((index, groups)) => Ok(Some(View { number, sealed: Some(groups), index })),
             Err((fault, page)) => {
                 self.judge(fault, number, start, page)?;
@@ -108,14 +111,16 @@ impl<'a> Source<'a> {
         Ok(())
     }
 
-    fn load(&mut self, number: u64, start: u32) -> Result<(BlockIndex, Groups), (Fault, u32)> {
+    fn load(&mut self, number: u64, start: u32) -> Result<Found, (Fault, u32)> {
         let pages = self.pages.as_mut().ok_or((Fault::Damaged, 0))?;
         let (meta, groups) = Groups::load(pages, number, start).map_err(|fault| (fault, 0))?;
         let mut bytes = Vec::new();
         groups.bytes(pages, &mut self.unpacker, (0, meta.index_bytes), &mut bytes)?;
         let from = meta.bytes().ok_or((Fault::Damaged, 0))?;
         let index = BlockIndex::take(&mut Take::new(&bytes), meta.rows, from).ok_or((Fault::Damaged, 0))?;
-        Ok((index, groups))
+        let found = (Arc::new(index), Arc::new(groups));
+        self.shared.known.lock().unwrap_or_else(PoisonError::into_inner).put(number, &found);
+        Ok(found)
     }
 
     /// Copies a stream; of one in the open block what lies behind an offset, of one in a sealed block all of it. What
@@ -249,33 +254,8 @@ impl Reader {
         }
     }
 
-    /// Returns every label name, in ascending order.
-    pub fn label_names(&self) -> Vec<String> {
-        let mut names = BTreeSet::new();
-        self.shared.read().index.each_label(&mut |name, _| {
-            if !names.contains(name) {
-                names.insert(name.to_owned());
-            }
-        });
-        names.into_iter().collect()
-    }
-
-    /// Returns every value of a label, in ascending order.
-    pub fn label_values(&self, name: &str) -> Vec<String> {
-        // Each label is there once.
-        let mut values = Vec::new();
-        self.shared.read().index.each_label(&mut |other, value| {
-            if other == name {
-                values.push(value.to_owned());
-            }
-        });
-        values.sort_unstable();
-        values
-    }
-
-    /// Chooses series and blocks; the lock is not held while patterns are matched, and for a part of the series at a
-    /// time while their labels are put together.
-    fn choose(&self, matchers: &[Matcher], range: TimeRange) -> Chosen {
+    /// Returns the series that have the labels which must be equal, ascending, and the blocks and epochs of a range.
+    fn candidates(&self, matchers: &[Matcher], range: TimeRange) -> (Vec<u32>, Vec<u64>, Epochs) {
         let state = self.shared.read();
         let mut candidates = state.index.candidates(matchers);
         let epochs = state.small.epochs.clone();
@@ -287,15 +267,46 @@ impl Reader {
         blocks.extend(heads.filter(|head| head_range(&state, head).is_some_and(overlaps)).map(|head| head.block));
         drop(state);
         candidates.sort_unstable();
+        (candidates, blocks, epochs)
+    }
+
+    /// Returns those that all matchers accept; the lock is not held while patterns are matched, and for a part of the
+    /// series at a time while their labels are put together.
+    fn matching(&self, candidates: &[u32], matchers: &[Matcher]) -> Vec<(u32, Labels)> {
         let mut series = Vec::new();
         for some in candidates.chunks(NAMED_AT_ONCE) {
             let named = self.shared.read().index.named(some);
             series.extend(matching(named, matchers));
         }
+        series
+    }
+
+    /// Chooses series and blocks.
+    fn choose(&self, matchers: &[Matcher], range: TimeRange) -> Chosen {
+        let (candidates, mut blocks, epochs) = self.candidates(matchers, range);
+        let series = self.matching(&candidates, matchers);
         if series.is_empty() {
             blocks.clear();
         }
         Chosen { series, blocks, epochs }
+    }
+
+    /// Returns which of some series, ascending by number, have anything in any of these blocks.
+    fn there(&self, source: &mut Source<'_>, blocks: Vec<u64>, series: &[u32]) -> Result<Vec<bool>, SelectError> {
+        let (mut there, mut left) = (vec![false; series.len()], series.len());
+        for number in blocks.into_iter().rev() {
+            if left == 0 {
+                break;
+            }
+            let Some(view) = source.view(number)? else { continue };
+            for column in &view.index.columns {
+                if let Ok(at) = series.binary_search(&column.series) {
+                    left -= usize::from(!there[at]);
+                    there[at] = true;
+                }
+            }
+        }
+        Ok(there)
     }
 
     /// Finds the columns of the chosen series; of each block only those are kept.
@@ -312,7 +323,7 @@ impl Reader {
             }
             let columns: Vec<u32> = found.hits[before..].iter().map(|hit| hit.column).collect();
             if !columns.is_empty() {
-                view.index.keep_columns(columns);
+                view.index = Arc::new(view.index.with_columns(columns));
                 found.views.push(view);
             }
         }
@@ -383,20 +394,9 @@ impl Querier for Reader {
         range: TimeRange,
         visit: &mut dyn FnMut(&Labels) -> bool,
     ) -> Result<(), SelectError> {
-        let source = &mut Source::new(&self.shared);
         let Chosen { series, blocks, .. } = self.choose(matchers, range);
-        let mut there = vec![false; series.len()];
-        for number in blocks.into_iter().rev() {
-            let Some(view) = source.view(number)? else { continue };
-            for column in &view.index.columns {
-                if let Ok(at) = series.binary_search_by_key(&column.series, |(series, _)| *series) {
-                    there[at] = true;
-                }
-            }
-            if there.iter().all(|there| *there) {
-                break;
-            }
-        }
+        let numbers: Vec<u32> = series.iter().map(|(series, _)| *series).collect();
+        let there = self.there(&mut Source::new(&self.shared), blocks, &numbers)?;
         for ((_, labels), there) in series.iter().zip(there) {
             if there && !visit(labels) {
                 return Err(SelectError::Stopped);

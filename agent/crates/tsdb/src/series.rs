@@ -12,7 +12,7 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
-use model::labels::push_packed;
+use model::labels::{PackedIter, push_packed};
 use model::limits::LABEL_BYTES_MAX;
 use model::{Labels, MatchOp, Matcher};
 
@@ -267,6 +267,19 @@ impl Index {
     /// Visits every label that any series has, once: a name and a value.
     pub fn each_label(&self, visit: &mut dyn FnMut(&str, &str)) {
         self.pairs.each(visit);
+    }
+
+    /// Visits every label that any of these series has, once: a name and a value.
+    pub fn each_label_of(&self, series: &[u32], visit: &mut dyn FnMut(&str, &str)) {
+        let mut is_seen = vec![false; self.pairs.numbers()];
+        for entry in series.iter().filter_map(|series| self.entries.get(series)) {
+            for number in self.numbers_of(entry) {
+                if let Some(is_seen) = is_seen.get_mut(*number as usize).filter(|is_seen| !**is_seen) {
+                    *is_seen = true;
+                    PackedIter::new(self.pairs.get(*number)).for_each(|(name, value)| visit(name, value));
+                }
+            }
+        }
     }
 }
 

@@ -240,12 +240,14 @@ pub(crate) struct Shared {
     pub damaged: Mutex<BTreeSet<(u64, u32)>>,
     /// What unpacks groups, while no reader has it: a reader that finds none makes its own.
     pub unpacking: Mutex<Option<crate::groups::Context>>,
+    /// Indices of sealed blocks that are at hand.
+    pub known: Mutex<crate::reader::known::Known>,
 }
 
 impl Shared {
     fn new(state: State, read: Option<Arc<dyn ReadAt>>, file: u32, geometry: Geometry) -> Shared {
-        let (damaged, unpacking) = (Mutex::default(), Mutex::default());
-        Shared { state: RwLock::new(state), read, file, geometry, damaged, unpacking }
+        let (damaged, unpacking, known) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Shared { state: RwLock::new(state), read, file, geometry, damaged, unpacking, known }
     }
 
     pub fn read(&self) -> RwLockReadGuard<'_, State> {

@@ -176,7 +176,7 @@ fn blocks_older_than_is_kept_go_by_a_true_clock_only() {
     let oldest = stats.oldest.map_or(0, |at| at.0);
     let age_ms = (board.now.wall.0 - oldest) as u64;
     assert!(stats.expired > 40 && (10 * HOUR..=12 * HOUR).contains(&age_ms), "{age_ms} {stats:?}");
-    assert!(board.store.reader().label_values("n").iter().all(|value| value != "early"));
+    assert!(board.store.reader().label_values("n", None).iter().all(|value| value != "early"));
     let kept = rows(&board.store.reader(), 100);
     // After a restart they are gone again, and stay while no clock can be trusted.
     board.store.flush(board.now);

@@ -33,7 +33,7 @@ fn what_is_appended_is_found_as_series_and_as_rows() {
     }
     assert_eq!(reader.newest(), RowId { opening: 1, n: 19 });
     assert_eq!(reader.metadata("m").map(|family| family.kind), Some(MetricKind::Gauge));
-    assert_eq!(reader.label_values("n"), ["a", "b"]);
+    assert_eq!(reader.label_values("n", None).iter().collect::<Vec<_>>(), ["a", "b"]);
 }
 
 #[test]

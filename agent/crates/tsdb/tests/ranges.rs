@@ -3,8 +3,10 @@
 
 mod board;
 
+use std::collections::BTreeSet;
+
 use board::{Board, START, at, options};
-use model::{Labels, MatchOp, Matcher, Querier, SourceId, Steps, TimeRange, UnixMs};
+use model::{Labels, MatchOp, Matcher, Querier, SelectError, SourceId, Steps, TimeRange, UnixMs};
 use tsdb::{Options, Reader};
 
 fn random(seed: &mut u64) -> u64 {
@@ -45,6 +47,20 @@ fn newest(reader: &Reader, matchers: &[Matcher], range: TimeRange) -> (Series, u
 fn last_of(all: Series) -> Series {
     let last = |points: Vec<(i64, u64)>| points.last().copied().into_iter().collect();
     all.into_iter().map(|(name, points)| (name, last(points))).collect()
+}
+
+/// Names and values of labels are those that the label sets of the range have.
+fn labels_among(reader: &Reader, matchers: &[Matcher], range: TimeRange) {
+    let (mut names, mut values) = (BTreeSet::new(), BTreeSet::new());
+    let visited = reader.series(matchers, range, &mut |labels| {
+        names.extend(labels.iter().map(|(name, _)| name.to_owned()));
+        values.extend(labels.get("n").map(str::to_owned));
+        true
+    });
+    visited.expect("the series");
+    let among = reader.among(&[matchers.to_vec()], range, &|| false).expect("the series");
+    assert!(names.iter().eq(reader.label_names(Some(&among)).iter()), "{matchers:?} {range:?}");
+    assert!(values.iter().eq(reader.label_values("n", Some(&among)).iter()), "{matchers:?} {range:?}");
 }
 
 /// What counts at each step: the newest sample within the range that is not later. Delivered are but samples that a
@@ -130,6 +146,9 @@ fn check(options: Options, begin: u64) {
         let length = random(&mut seed) as i64 % [5_000, 300_000, 20_000_000][random(&mut seed) as usize % 3];
         let range = TimeRange { start: UnixMs(start), end: UnixMs(start + length) };
         assert_eq!(select(&reader, &[], range), within(&all, range), "seed {begin}: {range:?}");
+        labels_among(&reader, &[], range);
+        labels_among(&reader, &[Matcher::new("n", MatchOp::Regex, "s.*|own").expect("a matcher")], range);
+        labels_among(&reader, &[Matcher::equal("n", "sometimes")], range);
         let step_ms = 1 + random(&mut seed) as i64 % [2_000, 60_000, 5_000_000][random(&mut seed) as usize % 3];
         let first = UnixMs(start + random(&mut seed) as i64 % (length + 1));
         let steps = Steps { first, step_ms, count: 1 + ((range.end.0 - first.0).max(0) / step_ms).min(5_000) as usize };
@@ -211,4 +230,23 @@ fn what_is_newer_elsewhere_is_found() {
     stepped.pass(120_000);
     stepped.append(1, &[("a", 99.0), ("b", 0.0)]);
     check(&stepped, 99.0);
+}
+
+#[test]
+fn labels_are_those_of_any_of_the_selectors() {
+    let board = some();
+    let (reader, range) = (board.store.reader(), TimeRange::ALL);
+    let one = |name: &str| vec![Matcher::equal("n", name)];
+    let values = |selectors: &[Vec<Matcher>], range| {
+        let among = reader.among(selectors, range, &|| false).expect("the series");
+        reader.label_values("n", Some(&among)).iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(values(&[one("gone"), one("none"), one("a"), one("gone")], range), ["a", "gone"]);
+    assert_eq!(values(&[], range), ["a", "b", "gone"]);
+    assert_eq!(reader.label_names(None).iter().collect::<Vec<_>>(), ["__name__", "job", "n"]);
+    let nothing = TimeRange { start: range.end, end: range.start };
+    assert_eq!(values(&[], nothing), [""; 0]);
+    let past = TimeRange { start: UnixMs(START - 9_000), end: UnixMs(START - 5_000) };
+    assert_eq!(values(&[one("a")], past), [""; 0]);
+    assert!(matches!(reader.among(&[], range, &|| true), Err(SelectError::Stopped)));
 }

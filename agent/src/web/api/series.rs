@@ -3,8 +3,6 @@
 //! Answers are sorted; the peer sorts them too as soon as it is asked two things at once. A name may be escaped as
 //! `U__a_2e_b`, for clients whose router takes no dot.
 
-use std::collections::BTreeSet;
-
 use model::{Labels, Matcher, Querier, SelectError, TimeRange};
 
 use super::query::{ends, truncated};
@@ -24,12 +22,13 @@ pub(super) fn series(call: &Call<'_>, out: &mut String) -> Result<Notes, ApiErro
     let limit = call.params.limit()?;
     let range = ends(call)?;
     let selectors = call.selectors().map_err(|error| ApiError::bad_data(invalid("match[]", &error.text)))?;
-    let mut found: BTreeSet<Labels> = BTreeSet::new();
-    each(call, &selectors, range, &mut |labels| {
-        if !found.contains(labels) {
-            found.insert(labels.clone());
-        }
-    })?;
+    let mut found: Vec<Labels> = Vec::new();
+    for matchers in &selectors {
+        each(call, matchers, range, &mut |labels| found.push(labels.clone()))?;
+        // Series that came together are sorted mostly: then this costs little more than looking.
+        found.sort();
+        found.dedup();
+    }
     let shown = limit.unwrap_or(usize::MAX);
     json::list(out, found.iter().take(shown), json::labels);
     Ok(truncated(found.len() > shown))
@@ -40,15 +39,7 @@ pub(super) fn label_names(call: &Call<'_>, out: &mut String) -> Result<Notes, Ap
     let limit = call.params.limit()?;
     let range = ends(call)?;
     let selectors = call.selectors()?;
-    let names = if asks_for_all(&selectors, range) {
-        call.web.reader().label_names()
-    } else {
-        let mut names = BTreeSet::new();
-        each(call, &selectors, range, &mut |labels| {
-            labels.iter().for_each(|(name, _)| insert(&mut names, name));
-        })?;
-        names.into_iter().collect()
-    };
+    let names = call.web.reader().label_names(among(call, &selectors, range)?.as_ref());
     Ok(write(out, &names, limit))
 }
 
@@ -70,64 +61,50 @@ pub(super) fn label_values(call: &Call<'_>, out: &mut String) -> Result<Notes, A
     let limit = call.params.limit()?;
     let range = ends(call)?;
     let selectors = call.selectors()?;
-    let values = if asks_for_all(&selectors, range) {
-        call.web.reader().label_values(&name)
-    } else {
-        let mut values = BTreeSet::new();
-        each(call, &selectors, range, &mut |labels| {
-            if let Some(value) = labels.get(&name) {
-                insert(&mut values, value);
-            }
-        })?;
-        values.into_iter().collect()
-    };
+    let values = call.web.reader().label_values(&name, among(call, &selectors, range)?.as_ref());
     Ok(write(out, &values, limit))
 }
 
-/// Returns whether the question is about everything that there ever was, which the index knows by itself.
-fn asks_for_all(selectors: &[Vec<Matcher>], range: TimeRange) -> bool {
-    selectors.is_empty() && range.start <= TIME_MIN && range.end >= TIME_MAX
+/// Returns the series whose labels are asked for; `None` for all that there ever were, which the index knows by itself.
+fn among(call: &Call<'_>, selectors: &[Vec<Matcher>], range: TimeRange) -> Result<Option<tsdb::Among>, ApiError> {
+    if selectors.is_empty() && range.start <= TIME_MIN && range.end >= TIME_MAX {
+        return Ok(None);
+    }
+    call.web.reader().among(selectors, range, &|| call.is_stopped()).map(Some).map_err(refused)
 }
 
-/// Visits the label sets that any of the selectors chooses, or all; some twice.
+/// Visits the label sets that a selector chooses.
 fn each(
     call: &Call<'_>,
-    selectors: &[Vec<Matcher>],
+    matchers: &[Matcher],
     range: TimeRange,
     visit: &mut dyn FnMut(&Labels),
 ) -> Result<(), ApiError> {
     if range.end < range.start {
         return Ok(());
     }
-    let reader = call.web.reader();
-    let all = [Vec::new()];
-    for matchers in if selectors.is_empty() { &all } else { selectors } {
-        // Asked here too: a selector that finds nothing asks nobody, and there may be a thousand.
-        let found = match call.is_stopped() {
-            true => Err(SelectError::Stopped),
-            false => reader.series(matchers, range, &mut |labels| {
-                visit(labels);
-                !call.is_stopped()
-            }),
-        };
-        found.map_err(|error| match error {
-            SelectError::Stopped => promql::EvalError::Stopped.into(),
-            error => ApiError::internal(error.to_string()),
-        })?;
-    }
-    Ok(())
+    // Asked here too: a selector that finds nothing asks nobody, and there may be a thousand.
+    let found = match call.is_stopped() {
+        true => Err(SelectError::Stopped),
+        false => call.web.reader().series(matchers, range, &mut |labels| {
+            visit(labels);
+            !call.is_stopped()
+        }),
+    };
+    found.map_err(refused)
 }
 
-fn insert(set: &mut BTreeSet<String>, text: &str) {
-    if !set.contains(text) {
-        set.insert(text.to_owned());
+fn refused(error: SelectError) -> ApiError {
+    match error {
+        SelectError::Stopped => promql::EvalError::Stopped.into(),
+        error => ApiError::internal(error.to_string()),
     }
 }
 
-fn write(out: &mut String, texts: &[String], limit: Option<usize>) -> Notes {
-    let shown = limit.unwrap_or(usize::MAX).min(texts.len());
-    json::texts(out, texts.get(..shown).unwrap_or(texts));
-    truncated(texts.len() > shown)
+fn write(out: &mut String, texts: &tsdb::Texts, limit: Option<usize>) -> Notes {
+    let shown = limit.unwrap_or(usize::MAX);
+    json::list(out, texts.iter().take(shown), json::string);
+    truncated(texts.iter().len() > shown)
 }
 
 /// Undoes the escape `U__a_2e_b__c`: `a.b_c`. `None` where the text is no such escape and means itself.

@@ -30,6 +30,11 @@ impl Shape {
         self.runs.iter().flat_map(|(first, count)| *first..*first + *count)
     }
 
+    /// Returns about how much memory it takes.
+    pub fn memory_bytes(&self) -> usize {
+        size_of::<Shape>() + size_of_val(&*self.runs)
+    }
+
     pub fn contains(&self, column: u32) -> bool {
         self.runs.iter().any(|(first, count)| (*first..*first + *count).contains(&column))
     }
