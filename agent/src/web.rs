@@ -24,6 +24,7 @@ pub mod gzip;
 pub mod json;
 pub mod params;
 pub mod push;
+pub mod quick;
 pub mod receive;
 pub mod settings;
 pub mod status;
@@ -39,6 +40,7 @@ use promql::Engine;
 
 use crate::core::pushes;
 use crate::exemplars::Exemplars;
+use crate::os::clock::monotonic_ns;
 
 pub use guard::Guard;
 pub use settings::Settings;
@@ -83,6 +85,8 @@ pub struct Request {
     pub queued_ns: AtomicU64,
     /// Set before `stop` when it is stopped because it takes too long.
     pub is_late: AtomicBool,
+    /// Until when it may be answered by who does not wait, in nanoseconds of the monotonic clock; 0: it may wait.
+    pub hurry_until_ns: AtomicU64,
 }
 
 /// An answer, whole.
@@ -311,6 +315,7 @@ impl Request {
             stop: Arc::default(),
             queued_ns: AtomicU64::new(0),
             is_late: AtomicBool::new(false),
+            hurry_until_ns: AtomicU64::new(0),
         }
     }
 
@@ -319,7 +324,13 @@ impl Request {
         self.path == "/federate" || self.path.strip_prefix("/api/v1/").is_some_and(api::is_heavy)
     }
 
+    /// Returns whether this is only tried, by who does not wait: if it comes to no end soon it is begun anew elsewhere.
+    pub(crate) fn is_hurried(&self) -> bool {
+        self.hurry_until_ns.load(Ordering::Relaxed) > 0
+    }
+
     pub(crate) fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Acquire)
+        let until = self.hurry_until_ns.load(Ordering::Relaxed);
+        self.stop.load(Ordering::Acquire) || until > 0 && monotonic_ns() > until
     }
 }

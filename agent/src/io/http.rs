@@ -31,6 +31,7 @@ use crate::web::counts::Limit;
 use crate::web::guard::Verdict;
 use crate::web::gzip::{self, Encoding, Packer};
 use crate::web::push::PUSH_BYTES_MAX;
+use crate::web::quick::{AT_ONCE_NS_MAX, Quick};
 use crate::web::receive::RECEIVE_BYTES_MAX;
 use crate::web::{Answer, Request, Web, api};
 
@@ -73,6 +74,8 @@ pub(super) struct Server {
     room: Arc<Semaphore>,
     /// Told when somebody waits for a place among the connections.
     crowded: Notify,
+    /// What is answered at once.
+    quick: Arc<Quick>,
 }
 
 impl Server {
@@ -81,8 +84,8 @@ impl Server {
         let places = |count| Arc::new(Semaphore::new(count));
         let (computing, looking) = (places(web.settings.queries_max), places(REQUESTS_LIGHT_MAX));
         let (judging, room) = (places(PASSWORDS_MAX), places(ANSWERS_HELD_BYTES_MAX >> 10));
-        let packer = Arc::default();
-        Arc::new(Server { web, packer, query_ms_max, computing, looking, judging, room, crowded: Notify::new() })
+        let (packer, quick, crowded) = (Arc::default(), Arc::default(), Notify::new());
+        Arc::new(Server { web, packer, query_ms_max, computing, looking, judging, room, crowded, quick })
     }
 
     /// Accepts connections for ever.
@@ -255,10 +258,21 @@ impl Server {
             }
         };
         request.queued_ns.store(monotonic_ns().saturating_sub(asked_at), Ordering::Relaxed);
-        let (web, asked, packer) = (self.web.clone(), request.clone(), self.packer.clone());
+        let kind = Quick::kind(&request, encoding.is_some());
+        if let Some(answer) = kind.and_then(|kind| self.at_once(&request, encoding, kind)) {
+            return self.sent(answer).await;
+        }
+        let (web, asked, packer, quick) = (self.web.clone(), request.clone(), self.packer.clone(), self.quick.clone());
         // The turn goes along: it lasts until the work is done even when the client has gone away, and until there is
         // room for the answer when it has not.
-        let mut computed = tokio::task::spawn_blocking(move || (smaller(web.answer(&asked), encoding, &packer), turn));
+        let mut computed = tokio::task::spawn_blocking(move || {
+            let begun = monotonic_ns();
+            let answer = smaller(web.answer(&asked), encoding, &packer);
+            if let Some(kind) = kind.filter(|_| answer.status == 200) {
+                quick.took(kind, monotonic_ns().saturating_sub(begun));
+            }
+            (answer, turn)
+        });
         let (computed, is_late) = tokio::select! {
             computed = &mut computed => (computed, false),
             () = late => {
@@ -269,11 +283,35 @@ impl Server {
         };
         match computed {
             Ok((answer, _)) if is_late && matches!(answer.status, 499 | 503) => timed_out("expression evaluation"),
-            Ok((answer, _turn)) => match self.room_for(answer.body.len(), STALL_SECONDS_MAX * 5).await {
-                Ok(room) => response(answer, room),
-                Err(refusal) => response(refusal, None),
-            },
+            Ok((answer, _turn)) => self.sent(answer).await,
             Err(_) => response(Answer::text(500, "the request could not be computed\n"), None),
+        }
+    }
+
+    /// Answers at once what was answered quickly the last time: to hand a request over to another thread and back takes
+    /// as long as many a query. What comes to no end soon, or would have to wait for the medium, is begun anew beside.
+    fn at_once(&self, request: &Request, encoding: Option<Encoding>, kind: u32) -> Option<Answer> {
+        if !self.quick.is_quick(kind) {
+            return None;
+        }
+        let begun = monotonic_ns();
+        request.hurry_until_ns.store(begun + AT_ONCE_NS_MAX, Ordering::Relaxed);
+        let answer = self.web.answer(request);
+        request.hurry_until_ns.store(0, Ordering::Relaxed);
+        if matches!(answer.status, 499 | 503) {
+            self.quick.forget(kind);
+            return None;
+        }
+        let answer = smaller(answer, encoding, &self.packer);
+        self.quick.took(kind, monotonic_ns().saturating_sub(begun));
+        Some(answer)
+    }
+
+    /// Returns the answer as soon as there is room for it.
+    async fn sent(&self, answer: Answer) -> hyper::Response<Full<Bytes>> {
+        match self.room_for(answer.body.len(), STALL_SECONDS_MAX * 5).await {
+            Ok(room) => response(answer, room),
+            Err(refusal) => response(refusal, None),
         }
     }
 
@@ -337,6 +375,7 @@ async fn read(request: hyper::Request<Incoming>, peer: IpAddr, stop: Arc<AtomicB
         stop,
         queued_ns: AtomicU64::new(0),
         is_late: AtomicBool::new(false),
+        hurry_until_ns: AtomicU64::new(0),
     })
 }
 

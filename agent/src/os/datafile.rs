@@ -5,13 +5,14 @@
 //! out when the file is made and never later.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use model::{Disk, ReadAt};
 use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate};
+use rustix::io::{ReadWriteFlags, preadv2};
 
 /// The data file, opened and locked.
 #[derive(Debug, Clone)]
@@ -134,6 +135,14 @@ fn small_pages(file: &File) {
 impl ReadAt for DataFile {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
         self.file.read_exact_at(buf, offset)
+    }
+
+    fn read_at_hand(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        // Of a file system that cannot tell, as of one that would have to wait, it is an error.
+        match preadv2(&*self.file, &mut [IoSliceMut::new(buf)], offset, ReadWriteFlags::NOWAIT) {
+            Ok(read) if read == buf.len() => Ok(()),
+            _ => Err(io::ErrorKind::WouldBlock.into()),
+        }
     }
 }
 

@@ -104,9 +104,6 @@ pub fn answer(web: &Web, request: &Request, path: &str) -> Answer {
         return Answer::method_not_allowed(allow);
     }
     let mut out = String::from("{\"status\":\"success\",\"data\":");
-    if matches!(path, "query" | "query_range") {
-        web.queries.query();
-    }
     let call = Call { web, request, params: Params::of(request) };
     let answer = match handler(&call, &mut out) {
         Ok(notes) if notes.no_content => Answer::new(204, "", ""),
@@ -123,7 +120,7 @@ pub fn answer(web: &Web, request: &Request, path: &str) -> Answer {
             Answer::new(200, "application/json", out)
         }
         Err(error) => {
-            if let Some(limit) = error.limit {
+            if let Some(limit) = error.limit.filter(|limit| *limit != Limit::Client || !request.is_hurried()) {
                 // Who stopped it is known only here: the clock or the client.
                 let is_late = limit == Limit::Client && request.is_late.load(Ordering::Relaxed);
                 web.queries.limited(if is_late { Limit::Time } else { limit });
@@ -131,6 +128,10 @@ pub fn answer(web: &Web, request: &Request, path: &str) -> Answer {
             error.answer()
         }
     };
+    // What is begun anew elsewhere is counted there.
+    if matches!(path, "query" | "query_range") && !(request.is_hurried() && answer.status == 499) {
+        web.queries.query();
+    }
     with_cors(web, request, answer)
 }
 
@@ -253,6 +254,12 @@ impl Call<'_> {
     /// Returns whether nobody waits for the answer any more.
     fn is_stopped(&self) -> bool {
         self.request.is_stopped()
+    }
+
+    /// Returns what is stored, as far as this request may wait for it.
+    fn reader(&self) -> tsdb::Reader {
+        let reader = self.web.reader();
+        if self.request.is_hurried() { reader.at_hand() } else { reader }
     }
 
     /// Parses an expression with the features that are on.

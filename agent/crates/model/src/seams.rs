@@ -31,7 +31,7 @@ pub struct SeriesSamples<'a> {
 /// Why a selection ended early.
 #[derive(Debug)]
 pub enum SelectError {
-    /// The visitor said stop: a limit of the query, or the client went away.
+    /// The visitor said stop: a limit of the query, or the client went away; or who asked does not wait and would have to.
     Stopped,
     /// Pages were overwritten while they were read; asking again helps.
     Overwritten,
@@ -221,6 +221,14 @@ pub trait ReadAt: Send + Sync {
     /// # Errors
     /// As the medium fails; `UnexpectedEof` past the end.
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()>;
+
+    /// Fills the buffer from an offset if that can be had without waiting for the medium.
+    ///
+    /// # Errors
+    /// `WouldBlock` where it cannot be had at once, or nobody knows; then the buffer holds anything.
+    fn read_at_hand(&self, _offset: u64, _buf: &mut [u8]) -> io::Result<()> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
 }
 
 /// Names one frame of one uplink, to settle it by.

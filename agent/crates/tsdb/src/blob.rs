@@ -11,6 +11,9 @@ use crate::layout::{BLOB_PAYLOAD, BlobHead, Geometry, KIND_BLOCK, PAGE};
 /// How many pages are handed out at once.
 pub(crate) const RUN_PAGES: usize = 16;
 
+/// The most bytes that are read of a ring by who does not wait: so there is an end to it soon, whatever is asked.
+const AT_HAND_BYTES_MAX: usize = 256 << 10;
+
 /// Fills pages with bytes as they come.
 pub(crate) struct Writer {
     pub file: u32,
@@ -78,12 +81,15 @@ pub(crate) enum Fault {
     Damaged,
     /// Another block is there now.
     Overwritten,
+    /// It cannot be had without waiting, or there is more to it than who does not wait may read.
+    Away,
 }
 
 impl From<Fault> for SelectError {
     fn from(fault: Fault) -> SelectError {
         match fault {
             Fault::Overwritten => SelectError::Overwritten,
+            Fault::Away => SelectError::Stopped,
             Fault::Damaged => SelectError::Io(std::io::Error::other("a page of the data file is damaged")),
         }
     }
@@ -99,11 +105,18 @@ pub(crate) struct Pages<'a> {
     run: (u32, u32),
     /// Which of them was looked at last: its block and place in that, and where in the buffer it is.
     held: Option<(u64, u32, usize)>,
+    /// How many bytes may still be read where nothing is waited for; `None`: it may be waited, for all there is.
+    at_hand: Option<usize>,
 }
 
 impl<'a> Pages<'a> {
     pub fn new(read: &'a dyn ReadAt, file: u32, geometry: Geometry) -> Pages<'a> {
-        Pages { read, file, geometry, pages: Vec::new(), run: (0, 0), held: None }
+        Pages { read, file, geometry, pages: Vec::new(), run: (0, 0), held: None, at_hand: None }
+    }
+
+    /// Returns it so that it never waits for the medium, and reads `AT_HAND_BYTES_MAX` at most.
+    pub fn at_hand(self) -> Pages<'a> {
+        Pages { at_hand: Some(AT_HAND_BYTES_MAX), ..self }
     }
 
     /// Appends `len` bytes of a block from `offset` on; what was read before a fault is kept.
@@ -125,7 +138,7 @@ impl<'a> Pages<'a> {
     /// Reads the head of whatever page of a block is at this place of the ring.
     pub fn head(&mut self, place: u32) -> Option<BlobHead> {
         self.run = (0, 0);
-        self.fetch(place, 1).and_then(|page| self.parse(page))
+        self.fetch(place, 1).ok().and_then(|page| self.parse(page))
     }
 
     /// Returns where in the buffer a page of a block is, of which so many are wanted from this one on.
@@ -134,7 +147,7 @@ impl<'a> Pages<'a> {
             return Ok(page);
         }
         let place = start.checked_add(index).filter(|place| *place < self.geometry.ring_pages());
-        let page = place.and_then(|place| self.fetch(place, wanted)).ok_or(Fault::Damaged)?;
+        let page = place.ok_or(Fault::Damaged).and_then(|place| self.fetch(place, wanted))?;
         let head = self.parse(page).ok_or(Fault::Damaged)?;
         if head.block != block {
             return Err(Fault::Overwritten);
@@ -148,23 +161,31 @@ impl<'a> Pages<'a> {
 
     /// Returns where in the buffer the page at a place of the ring is, read with those behind it that are wanted too:
     /// each call of the system costs as much as reading some pages.
-    fn fetch(&mut self, place: u32, wanted: u32) -> Option<usize> {
+    fn fetch(&mut self, place: u32, wanted: u32) -> Result<usize, Fault> {
         let (first, count) = self.run;
         if (first..first + count).contains(&place) {
-            return Some((place - first) as usize * PAGE);
+            return Ok((place - first) as usize * PAGE);
         }
-        self.held = None;
+        (self.held, self.run) = (None, (0, 0));
         let most = self.geometry.together(place, wanted.min(RUN_PAGES as u32)).max(1);
         // Of a run that cannot be read one page may be the only bad one.
         for count in [most, 1] {
             self.pages.resize(count as usize * PAGE, 0);
-            if self.read.read_at(self.geometry.ring(place), &mut self.pages).is_ok() {
+            let offset = self.geometry.ring(place);
+            let read = match &mut self.at_hand {
+                Some(left) => {
+                    *left = left.checked_sub(self.pages.len()).ok_or(Fault::Away)?;
+                    let read = self.read.read_at_hand(offset, &mut self.pages);
+                    Ok(read.map_err(|_| Fault::Away)?)
+                }
+                None => self.read.read_at(offset, &mut self.pages),
+            };
+            if read.is_ok() {
                 self.run = (place, count);
-                return Some(0);
+                return Ok(0);
             }
         }
-        self.run = (0, 0);
-        None
+        Err(Fault::Damaged)
     }
 
     fn parse(&self, page: usize) -> Option<BlobHead> {

@@ -47,11 +47,13 @@ pub struct Reader {
     pub(crate) shared: Arc<Shared>,
     /// Where this reader's outbox stopped, so that the next call goes on there without decoding again.
     pub(crate) cursor: Mutex<Option<Cursor>>,
+    /// Whether it never waits for the medium.
+    at_hand: bool,
 }
 
 impl Clone for Reader {
     fn clone(&self) -> Reader {
-        Reader::new(Arc::clone(&self.shared))
+        Reader { at_hand: self.at_hand, ..Reader::new(Arc::clone(&self.shared)) }
     }
 }
 
@@ -103,6 +105,9 @@ impl<'a> Source<'a> {
     /// Notes a damaged page. One of a block that has left the ring meanwhile may have been half written when it was
     /// read, so that is no damage.
     fn judge(&mut self, fault: Fault, number: u64, start: u32, page: u32) -> Result<(), SelectError> {
+        if matches!(fault, Fault::Away) {
+            return Err(fault.into());
+        }
         let there = self.shared.read().ring.get(number).is_some_and(|block| block.start == start);
         if matches!(fault, Fault::Overwritten) || !there {
             return Err(SelectError::Overwritten);
@@ -219,7 +224,22 @@ struct Selection {
 
 impl Reader {
     pub(crate) fn new(shared: Arc<Shared>) -> Reader {
-        Reader { shared, cursor: Mutex::new(None) }
+        Reader { shared, cursor: Mutex::new(None), at_hand: false }
+    }
+
+    /// Returns one that answers at once or not at all: what would have to wait for the medium, or read much of it, ends
+    /// with [`SelectError::Stopped`].
+    #[must_use]
+    pub fn at_hand(&self) -> Reader {
+        Reader { at_hand: true, ..self.clone() }
+    }
+
+    fn source(&self) -> Source<'_> {
+        let mut source = Source::new(&self.shared);
+        if self.at_hand {
+            source.pages = source.pages.take().map(Pages::at_hand);
+        }
+        source
     }
 
     /// Returns what is counted.
@@ -292,7 +312,8 @@ impl Reader {
     }
 
     /// Returns which of some series, ascending by number, have anything in any of these blocks.
-    fn there(&self, source: &mut Source<'_>, blocks: Vec<u64>, series: &[u32]) -> Result<Vec<bool>, SelectError> {
+    fn there(&self, blocks: Vec<u64>, series: &[u32]) -> Result<Vec<bool>, SelectError> {
+        let source = &mut self.source();
         let (mut there, mut left) = (vec![false; series.len()], series.len());
         for number in blocks.into_iter().rev() {
             if left == 0 {
@@ -338,7 +359,7 @@ impl Reader {
         asked: &Asked,
         visit: &mut model::seams::Visitor<'_>,
     ) -> Result<(), SelectError> {
-        let source = &mut Source::new(&self.shared);
+        let source = &mut self.source();
         let mut found = self.find(source, chosen)?;
         let (mut kept, mut gathered) = (Kept::default(), Gathered::default());
         let hits = std::mem::take(&mut found.hits);
@@ -396,7 +417,7 @@ impl Querier for Reader {
     ) -> Result<(), SelectError> {
         let Chosen { series, blocks, .. } = self.choose(matchers, range);
         let numbers: Vec<u32> = series.iter().map(|(series, _)| *series).collect();
-        let there = self.there(&mut Source::new(&self.shared), blocks, &numbers)?;
+        let there = self.there(blocks, &numbers)?;
         for ((_, labels), there) in series.iter().zip(there) {
             if there && !visit(labels) {
                 return Err(SelectError::Stopped);

@@ -10,8 +10,8 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use board::{Board, Memory, START, at, options, select};
-use model::{Outbox, Querier, ReadAt, RowId, SelectError, Tail, TimeRange};
-use tsdb::{Options, Store};
+use model::{Outbox, Querier, ReadAt, RowId, SelectError, Tail, TimeRange, UnixMs};
+use tsdb::{Options, Reader, Store};
 
 type Hook = Box<dyn FnMut() + Send>;
 
@@ -143,4 +143,74 @@ fn an_outbox_gives_every_row_or_counts_it_when_the_ring_moves_on_under_it() {
         assert_eq!(after, reader.newest());
         assert_eq!(there + gone, after.n + 1, "{reads} {batches}");
     }
+}
+
+/// A medium of which only what lies before a place can be had at once.
+struct Half(Memory, u64);
+
+impl ReadAt for Half {
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        self.0.read_at(offset, buf)
+    }
+
+    fn read_at_hand(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        match offset < self.1 {
+            true => self.0.read_at(offset, buf),
+            false => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+}
+
+#[test]
+fn who_does_not_wait_gets_what_all_get_or_nothing() {
+    let (board, ..) = lived();
+    let open = |end: u64| {
+        let options = Options { file_bytes: 256 << 10, tail_bytes: 0, ..options() };
+        let half = Arc::new(Half(board.disk.clone(), end));
+        let (store, _) = Store::open(&mut board.disk.clone(), half, None, options, board.now).expect("a store");
+        store
+    };
+    let range = TimeRange { start: UnixMs(board.now.wall.0 - 8_000_000), end: board.now.wall };
+    let select = |reader: &Reader| {
+        let mut found = Vec::new();
+        let result = reader.select(&[], range, &mut |labels, samples| {
+            found.push((labels.to_string(), samples.floats.iter().map(|value| value.to_bits()).collect::<Vec<_>>()));
+            true
+        });
+        result.map(|()| found)
+    };
+    let asked = |store: &Store| {
+        let reader = store.reader().at_hand();
+        let found = (select(&reader), reader.series(&[], range, &mut |_| true));
+        assert_eq!(store.stats().damaged_pages, 0, "what is away is not damaged");
+        found
+    };
+    let store = open(u64::MAX);
+    let (all, series) = asked(&store);
+    assert!(all.as_ref().is_ok_and(|all| all.len() == 6) && series.is_ok());
+    assert_eq!(all.ok(), select(&store.reader()).ok());
+    let (away, series) = asked(&open(0));
+    assert!(matches!(away, Err(SelectError::Stopped)));
+    assert!(series.is_ok(), "all of them are in the open block");
+}
+
+#[test]
+fn who_does_not_wait_reads_no_more_than_may_be_read_soon() {
+    let options = Options { file_bytes: 4 << 20, tail_bytes: 0, ..options() };
+    let disk = Memory::default();
+    let half = Arc::new(Half(disk.clone(), u64::MAX));
+    let (store, _) = Store::open(&mut disk.clone(), half, None, options, at(0)).expect("a store");
+    let mut board = Board { disk, tail: Vec::new(), store, now: at(0) };
+    let (mut seed, mut read) = (7, 0);
+    for _ in 0..40 {
+        (0..400).for_each(|_| noise(&mut board, &mut seed));
+        read = board.store.stats().used_bytes;
+        let result = board.store.reader().at_hand().select(&[], TimeRange::ALL, &mut |_, _| true);
+        match result {
+            Ok(()) => assert!(read < 1 << 20, "{read}"),
+            Err(SelectError::Stopped) => return,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("{read} bytes were read");
 }

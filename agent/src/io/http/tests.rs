@@ -157,6 +157,45 @@ fn who_only_looks_does_not_wait_behind_queries() {
     assert!(text.starts_with("HTTP/1.1 200 "), "{text}");
 }
 
+fn query(text: &str) -> Request {
+    Request::new("GET", &format!("/api/v1/query?query={text}"))
+}
+
+#[test]
+fn what_was_quick_is_answered_at_once_and_what_is_not_is_begun_anew() {
+    let server = Server::new(Arc::new(web(Default::default())), Arc::default());
+    let kind = |request: &Request| Quick::kind(request, false).expect("a query");
+    let (quick, heavy) = (query("1%2B1"), query(HEAVY));
+    assert!(server.at_once(&quick, None, kind(&quick)).is_none(), "nobody knows that it is quick");
+    server.quick.took(kind(&quick), 0);
+    let answer = server.at_once(&quick, None, kind(&quick)).expect("it is quick");
+    assert_eq!((answer.status, quick.is_hurried()), (200, false));
+    assert_eq!(answer.body, server.web.answer(&quick).body);
+    let before = server.web.queries.told();
+    server.quick.took(kind(&heavy), 0);
+    assert!(server.at_once(&heavy, None, kind(&heavy)).is_none(), "it comes to no end soon");
+    assert!(!server.quick.is_quick(kind(&heavy)), "it is not tried again");
+    assert!(!heavy.is_stopped(), "it may be begun anew");
+    assert_eq!(server.web.queries.told(), before, "a trial is not counted");
+}
+
+#[test]
+fn one_query_asked_again_and_again_is_counted_each_time() {
+    let web = Arc::new(web(Default::default()));
+    let address = served_as(60_000, web.clone());
+    let mut texts: Vec<String> = (0..5)
+        .map(|time| {
+            let path = format!("/api/v1/query?query=vector(time())&time={}", 100 + time / 4);
+            answer(ask(address, &format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")))
+        })
+        .collect();
+    assert!(texts.pop().is_some_and(|text| text.contains("[101,")), "the time counts all the same");
+    assert!(texts.iter().all(|text| text.contains("[100,") && text.starts_with("HTTP/1.1 200 ")), "{texts:?}");
+    let mut batch = Batch::default();
+    web.queries.told().add_to(&mut batch);
+    assert_eq!(batch.rows().first().and_then(|row| row.value.float()), Some(5.0));
+}
+
 #[test]
 fn a_query_ends_when_it_said_it_would() {
     let address = served(40_000);

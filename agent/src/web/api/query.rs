@@ -28,7 +28,7 @@ pub(super) fn instant(call: &Call<'_>, out: &mut String) -> Result<Notes, ApiErr
     let begun = monotonic_ns();
     let expr = call.query()?;
     let parsed = monotonic_ns();
-    let evaluated = engine.instant(&call.web.reader(), &expr, at, &|| call.is_stopped())?;
+    let evaluated = engine.instant(&call.reader(), &expr, at, &|| call.is_stopped())?;
     let grid = (at, 0);
     answer(call, evaluated, limit, grid, [begun, parsed, monotonic_ns()], out)
 }
@@ -52,7 +52,7 @@ pub(super) fn range(call: &Call<'_>, out: &mut String) -> Result<Notes, ApiError
         );
         return Err(invalid("query", &text).into());
     }
-    let evaluated = engine.range(&call.web.reader(), &expr, range, &|| call.is_stopped())?;
+    let evaluated = engine.range(&call.reader(), &expr, range, &|| call.is_stopped())?;
     answer(call, evaluated, limit, (range.start, range.step_ms), [begun, parsed, monotonic_ns()], out)
 }
 

@@ -39,7 +39,7 @@ pub(super) fn label_names(call: &Call<'_>, out: &mut String) -> Result<Notes, Ap
     let limit = call.params.limit()?;
     let range = ends(call)?;
     let selectors = call.selectors()?;
-    let names = call.web.reader().label_names(among(call, &selectors, range)?.as_ref());
+    let names = call.reader().label_names(among(call, &selectors, range)?.as_ref());
     Ok(write(out, &names, limit))
 }
 
@@ -61,7 +61,7 @@ pub(super) fn label_values(call: &Call<'_>, out: &mut String) -> Result<Notes, A
     let limit = call.params.limit()?;
     let range = ends(call)?;
     let selectors = call.selectors()?;
-    let values = call.web.reader().label_values(&name, among(call, &selectors, range)?.as_ref());
+    let values = call.reader().label_values(&name, among(call, &selectors, range)?.as_ref());
     Ok(write(out, &values, limit))
 }
 
@@ -70,7 +70,7 @@ fn among(call: &Call<'_>, selectors: &[Vec<Matcher>], range: TimeRange) -> Resul
     if selectors.is_empty() && range.start <= TIME_MIN && range.end >= TIME_MAX {
         return Ok(None);
     }
-    call.web.reader().among(selectors, range, &|| call.is_stopped()).map(Some).map_err(refused)
+    call.reader().among(selectors, range, &|| call.is_stopped()).map(Some).map_err(refused)
 }
 
 /// Visits the label sets that a selector chooses.
@@ -86,7 +86,7 @@ fn each(
     // Asked here too: a selector that finds nothing asks nobody, and there may be a thousand.
     let found = match call.is_stopped() {
         true => Err(SelectError::Stopped),
-        false => call.web.reader().series(matchers, range, &mut |labels| {
+        false => call.reader().series(matchers, range, &mut |labels| {
             visit(labels);
             !call.is_stopped()
         }),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use model::{ResetHint, is_stale_nan};
 
 use super::Cx;
-use super::window::{Kahan, Mean};
+use super::kahan::{Kahan, Mean};
 use crate::annotations::for_metric;
 use crate::ast::{AggregateOp, Span};
 use crate::hist::{Hist, Sum};

@@ -14,6 +14,7 @@ mod fold;
 mod heap;
 mod histograms;
 mod info;
+pub(crate) mod kahan;
 mod labels;
 mod matching;
 mod operators;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use model::UnixMs;
 
 use super::Cx;
+use super::kahan::{Kahan, Mean};
 use crate::ast::Span;
 use crate::hist::Hist;
 use crate::value::Point;
@@ -86,75 +87,6 @@ impl Window<'_> {
 
 fn float(value: f64) -> Option<Point> {
     Some(Point::Float(value))
-}
-
-/// A sum that carries what rounding took away (Neumaier's variant of Kahan's).
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Kahan {
-    pub sum: f64,
-    pub lost: f64,
-}
-
-impl Kahan {
-    /// Adds a value.
-    pub fn add(&mut self, value: f64) {
-        let total = self.sum + value;
-        if total.is_infinite() {
-            self.lost = 0.0;
-        } else if self.sum.abs() >= value.abs() {
-            self.lost += (self.sum - total) + value;
-        } else {
-            self.lost += (value - total) + self.sum;
-        }
-        self.sum = total;
-    }
-
-    /// Returns the sum.
-    pub fn total(&self) -> f64 {
-        self.sum + self.lost
-    }
-}
-
-/// A mean as Prometheus has it: a sum divided at the end or, once that would overflow, a running mean.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Mean {
-    kahan: Kahan,
-    count: f64,
-    running: bool,
-}
-
-impl Mean {
-    /// Adds a value.
-    pub fn add(&mut self, value: f64) {
-        self.count += 1.0;
-        if self.count == 1.0 {
-            self.kahan.sum = value;
-            return;
-        }
-        if !self.running {
-            let mut next = self.kahan;
-            next.add(value);
-            if !next.sum.is_infinite() {
-                self.kahan = next;
-                return;
-            }
-            self.running = true;
-            self.kahan.sum /= self.count - 1.0;
-            self.kahan.lost /= self.count - 1.0;
-        }
-        let q = (self.count - 1.0) / self.count;
-        self.kahan.sum *= q;
-        self.kahan.lost *= q;
-        self.kahan.add(value / self.count);
-    }
-
-    /// Returns the mean.
-    pub fn value(&self) -> f64 {
-        match self.running {
-            true => self.kahan.total(),
-            false => self.kahan.sum / self.count + self.kahan.lost / self.count,
-        }
-    }
 }
 
 // Extrapolation.
@@ -311,8 +243,11 @@ pub(crate) fn sum(window: &Window<'_>) -> Option<Point> {
     if window.floats.is_empty() {
         return super::rate::sum_hists(window, false);
     }
-    let mut sum = Kahan::default();
-    window.floats.iter().for_each(|value| sum.add(*value));
+    let sum = Kahan::of(0.0, window.floats).unwrap_or_else(|| {
+        let mut sum = Kahan::default();
+        window.floats.iter().for_each(|value| sum.add(*value));
+        sum
+    });
     float(if sum.sum.is_infinite() { sum.sum } else { sum.total() })
 }
 
@@ -320,8 +255,10 @@ pub(crate) fn avg(window: &Window<'_>) -> Option<Point> {
     if window.is_mixed() {
         return None;
     }
-    if window.floats.is_empty() {
-        return super::rate::sum_hists(window, true);
+    let Some((first, rest)) = window.floats.split_first() else { return super::rate::sum_hists(window, true) };
+    if let Some(Kahan { sum, lost }) = Kahan::of(*first, rest) {
+        let count = window.floats.len() as f64;
+        return float(sum / count + lost / count);
     }
     let mut mean = Mean::default();
     window.floats.iter().for_each(|value| mean.add(*value));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use model::ResetHint;
 
 use super::Hist;
-use crate::eval::window::Kahan;
+use crate::eval::kahan::Kahan;
 
 /// Exponential and custom buckets were to be mixed.
 #[derive(Debug)]

@@ -6,7 +6,7 @@
 use std::fmt::Write;
 
 use super::Hist;
-use crate::eval::window::Kahan;
+use crate::eval::kahan::Kahan;
 use crate::print::go_float;
 
 /// One bucket by its bounds.

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use model::{MatchOp, Matcher, SelectError, TimeRange};
 
-use super::{Reader, Source};
+use super::Reader;
 use crate::series::Index;
 
 /// Texts in ascending order, each once.
@@ -80,7 +80,7 @@ impl Reader {
         if !matchers.iter().all(is_told) {
             series = self.matching(&series, matchers).into_iter().map(|(series, _)| series).collect();
         }
-        let there = self.there(&mut Source::new(&self.shared), blocks, &series)?;
+        let there = self.there(blocks, &series)?;
         let mut there = there.into_iter();
         series.retain(|_| there.next().unwrap_or(false));
         Ok(series)

@@ -192,7 +192,7 @@ impl Recover<'_> {
         let (meta, groups) = match Groups::load(pages, head.block, start) {
             Ok(found) => found,
             Err(Fault::Overwritten) => return Err(()),
-            Err(Fault::Damaged) => return Ok(None),
+            Err(Fault::Damaged | Fault::Away) => return Ok(None),
         };
         let mut whole = || {
             meta.bytes().filter(|_| groups.end() <= head.pages as usize * BLOB_PAYLOAD)?;
