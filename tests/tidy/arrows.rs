@@ -38,7 +38,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("targets", &["relabel", "exposition", "model"]),
     ("push", &["exposition", "model"]),
     ("promql", &["model"]),
-    ("tsdb", &["model"]),
+    ("tsdb", &["kernel", "model"]),
     ("notify", &["yaml", "model"]),
     ("forward", &["relabel", "model"]),
     // A duration is written the same way in a query and in a file.

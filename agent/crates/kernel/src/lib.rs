@@ -1,14 +1,18 @@
 //! System calls that no safe library offers: how the kernel keeps its clock, and what the driver of a network device
-//! says of itself; and two functions of the C library that are slow where we are linked statically.
+//! says of itself; two functions of the C library that are slow where we are linked statically; and the instruction
+//! of the processor for the store's checksum.
 //!
 //! This is the only crate with an unsafe block, and it is small on purpose: each function here is one call with
 //! its arguments checked and its answer believed. Everything else goes through rustix.
 
+mod checksum;
 #[cfg(any(test, all(target_env = "musl", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 mod compare;
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
+
+pub use checksum::crc32c;
 
 /// The answer of `adjtimex(2)` for a clock that nobody has set right (`TIME_ERROR`).
 const TIME_ERROR: libc::c_int = 5;
