@@ -528,14 +528,6 @@ impl TokenReader {
     pub fn next_not_below(&mut self, column: &[u8], from: usize, least: i64, end: u32) -> Option<i64> {
         while self.count < end {
             let left = u32::from(self.run(column, from)?);
-            if left == 0 {
-                let value = self.token_int(column, from)?;
-                self.count += 1;
-                if value >= least {
-                    return Some(value);
-                }
-                continue;
-            }
             if left > 1 && left <= end - self.count {
                 let before = self.state.clone();
                 self.state.skip_predicted(left);
@@ -545,7 +537,8 @@ impl TokenReader {
                 }
                 self.state = before;
             }
-            let value = self.next_int(column, from)?;
+            let value = if left == 0 { self.token_int(column, from)? } else { self.state.int_as_predicted() };
+            (self.used, self.count) = (self.used + u8::from(left > 0), self.count + 1);
             if value >= least {
                 return Some(value);
             }
