@@ -3,8 +3,11 @@
 //!
 //! A group has at most `GROUP_BYTES_MAX` bytes before it is squeezed, whatever its length claims; one that would not
 //! get smaller stands as it is. Groups that were unpacked are kept at hand, few of a block and as many as `KEPT_BYTES_MAX`
-//! allows, because the columns of series that are asked for one after the other lie side by side; and their memory is
-//! used again.
+//! allows all selections together, because the columns of series that are asked for one after the other lie side by
+//! side; and their memory is used again.
+//!
+//! A selection goes from block to block for each series. So when there is no room for one more block's group it takes
+//! that of the one used last, which will be wanted again last, and keeps the others.
 
 use std::collections::VecDeque;
 
@@ -21,8 +24,8 @@ const GROUP_BYTES: usize = 16 << 10;
 const GROUP_BYTES_MAX: usize = 64 << 10;
 /// Higher levels take twice the time for a hundredth of the bytes.
 const LEVEL: i32 = 6;
-/// The most bytes of unpacked groups that one selection keeps at hand.
-const KEPT_BYTES_MAX: usize = 1 << 20;
+/// The most bytes of unpacked groups that all selections together keep at hand, beside the one that each reads.
+pub(crate) const KEPT_BYTES_MAX: usize = 1 << 20;
 /// The most groups of one block that are kept: series are asked for in the order in which they lie, nearly.
 const KEPT_OF_BLOCK_MAX: usize = 3;
 /// The most bytes that a group's entry in the directory takes.
@@ -82,16 +85,29 @@ impl Squeezer {
 pub(crate) type Context = Decompressor<'static>;
 
 /// Groups that were unpacked, and what unpacks them.
-#[derive(Default)]
 pub(crate) struct Unpacker {
     pub context: Option<Context>,
+    /// The most bytes of them.
+    pub kept_bytes_max: usize,
     stored: Vec<u8>,
     /// The one used last is the last.
     kept: VecDeque<((u64, u32), Vec<u8>)>,
     kept_bytes: usize,
 }
 
+impl Default for Unpacker {
+    fn default() -> Unpacker {
+        let (context, stored, kept) = (None, Vec::new(), VecDeque::new());
+        Unpacker { context, kept_bytes_max: KEPT_BYTES_MAX, stored, kept, kept_bytes: 0 }
+    }
+}
+
 impl Unpacker {
+    /// Gives up what is at hand.
+    pub fn forget(&mut self) {
+        (self.kept, self.kept_bytes) = (VecDeque::new(), 0);
+    }
+
     /// Unpacks one group, or finds it at hand.
     fn group(&mut self, key: (u64, u32), bytes: usize, load: &mut Load<'_>) -> Result<&[u8], (Fault, usize)> {
         if let Some(at) = self.kept.iter().position(|(kept, _)| *kept == key) {
@@ -109,30 +125,34 @@ impl Unpacker {
             if !self.unpack(bytes, &mut group) {
                 return Err((Fault::Damaged, 0));
             }
-            self.kept_bytes += group.len();
+            self.kept_bytes += group.capacity();
             self.kept.push_back((key, group));
         }
         self.kept.back().map(|(_, group)| group.as_slice()).ok_or((Fault::Damaged, 0))
     }
 
-    /// Returns memory for one more group of a block: that of an older one, where there are enough.
+    /// Returns memory for one more group of a block: that of its oldest, where there are enough or there is no room,
+    /// or else of the one used last.
     fn room(&mut self, block: u64, bytes: usize) -> Vec<u8> {
         let mut room = Vec::new();
         let of_block = |kept: &&((u64, u32), Vec<u8>)| kept.0.0 == block;
-        if self.kept.iter().filter(of_block).count() >= KEPT_OF_BLOCK_MAX
+        let is_full = self.kept_bytes + bytes > self.kept_bytes_max;
+        if (is_full || self.kept.iter().filter(of_block).count() >= KEPT_OF_BLOCK_MAX)
             && let Some(at) = self.kept.iter().position(|kept| of_block(&kept))
         {
             room = self.drop_group(at);
         }
-        while self.kept_bytes + bytes > KEPT_BYTES_MAX && !self.kept.is_empty() {
-            room = self.drop_group(0);
+        while self.kept_bytes + bytes > self.kept_bytes_max && !self.kept.is_empty() {
+            room = self.drop_group(self.kept.len() - 1);
         }
-        room
+        // Memory that is far too large would be kept too.
+        let is_fit = room.capacity() / 2 <= bytes && self.kept_bytes + room.capacity() <= self.kept_bytes_max;
+        if is_fit { room } else { Vec::new() }
     }
 
     fn drop_group(&mut self, at: usize) -> Vec<u8> {
         let old = self.kept.remove(at).map(|(_, old)| old).unwrap_or_default();
-        self.kept_bytes -= old.len();
+        self.kept_bytes -= old.capacity();
         old
     }
 

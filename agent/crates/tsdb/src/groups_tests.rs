@@ -80,6 +80,55 @@ fn what_was_squeezed_comes_back_from_anywhere() {
     assert!(matches!(beyond, Err((Fault::Damaged, _))));
 }
 
+/// Reads groups of so many bytes, and counts how many were not at hand.
+fn read_each(unpacker: &mut Unpacker, groups: impl Iterator<Item = ((u64, u32), usize)>) -> usize {
+    let mut loads = 0;
+    for (key, bytes) in groups {
+        let mut load = |out: &mut Vec<u8>| {
+            loads += 1;
+            out.resize(bytes, key.0 as u8);
+            Ok(())
+        };
+        let found = unpacker.group(key, bytes, &mut load).expect("it stands as it is");
+        assert_eq!(found, vec![key.0 as u8; bytes]);
+        let kept: usize = unpacker.kept.iter().map(|(_, group)| group.capacity()).sum();
+        assert!(kept == unpacker.kept_bytes && (kept <= unpacker.kept_bytes_max || unpacker.kept.len() == 1), "{kept}");
+    }
+    loads
+}
+
+#[test]
+fn blocks_that_are_read_in_turn_keep_what_fits() {
+    let mut unpacker = Unpacker { kept_bytes_max: 10_000, ..Unpacker::default() };
+    let turn = || (0..20u64).map(|block| ((block, 0), 1_000));
+    assert_eq!(read_each(&mut unpacker, turn()), 20);
+    for _ in 0..5 {
+        assert_eq!(read_each(&mut unpacker, turn()), 10, "as many are found as there is room for");
+    }
+    let next = (0..20u64).map(|block| ((block, 1), 1_000));
+    assert_eq!(read_each(&mut unpacker, next.clone()), 20);
+    assert_eq!(read_each(&mut unpacker, next), 10, "the next of a block takes the place of its last");
+}
+
+#[test]
+fn a_smaller_part_is_kept_to_with_the_next_group() {
+    let mut unpacker = Unpacker { kept_bytes_max: 100_000, ..Unpacker::default() };
+    let seed = &mut 9;
+    let mut some = |count: usize| {
+        let some: Vec<_> = (0..count).map(|_| ((random(seed) % 12, random(seed) as u32 % 5), 0)).collect();
+        // A group has always the same size.
+        some.into_iter().map(|(key, _)| (key, 300 + (key.0 * 7_919 + u64::from(key.1) * 104_729) as usize % 15_000))
+    };
+    read_each(&mut unpacker, some(300));
+    assert!(unpacker.kept_bytes > 50_000, "{}", unpacker.kept_bytes);
+    for kept_bytes_max in [40_000, 1_000, 0, 100_000] {
+        unpacker.kept_bytes_max = kept_bytes_max;
+        read_each(&mut unpacker, some(200));
+    }
+    unpacker.forget();
+    assert_eq!((unpacker.kept_bytes, unpacker.kept.len()), (0, 0));
+}
+
 #[test]
 fn a_damaged_page_costs_the_groups_on_it() {
     let (payload, all) = block();

@@ -11,6 +11,7 @@ pub(crate) mod known;
 mod lines;
 mod newest;
 mod plan;
+pub(crate) mod share;
 pub(crate) mod texts;
 
 use std::ops::Bound;
@@ -23,7 +24,7 @@ use crate::cells::FamilyInfo;
 use crate::column::ColumnReader;
 use crate::drive::{head_range, stats};
 use crate::epochs::Epochs;
-use crate::groups::{Groups, Unpacker};
+use crate::groups::{Groups, KEPT_BYTES_MAX, Unpacker};
 use crate::head::Head;
 use crate::head::track::Seek;
 use crate::index::{BlockIndex, Which};
@@ -34,6 +35,7 @@ use crate::wire::Take;
 use gather::{Gathered, Kept, gather};
 use known::Found;
 use plan::Asked;
+use share::Share;
 
 /// How many metric names' metadata are copied at a time, so that no visitor runs under the lock.
 const METADATA_COPIED_MAX: usize = 64;
@@ -70,6 +72,8 @@ pub(crate) struct Source<'a> {
     pub shared: &'a Shared,
     pages: Option<Pages<'a>>,
     unpacker: Unpacker,
+    /// Its part of what all may keep.
+    share: Share<'a>,
     damaged: Vec<(u64, u32)>,
 }
 
@@ -78,7 +82,7 @@ impl<'a> Source<'a> {
         let pages = shared.read.as_deref().map(|read| Pages::new(read, shared.file, shared.geometry));
         let mut unpacker = Unpacker::default();
         unpacker.context = shared.unpacking.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Source { shared, pages, unpacker, damaged: Vec::new() }
+        Source { shared, pages, unpacker, share: shared.readers.one_more(), damaged: Vec::new() }
     }
 
     /// Describes a sealed block, or the open or frozen one; `None` when it is damaged.
@@ -175,6 +179,7 @@ impl<'a> Source<'a> {
     fn sealed_stream(&mut self, view: &mut View, which: Which, out: &mut Vec<u8>) -> Result<(), SelectError> {
         let place = view.index.place(which);
         let (Some(groups), Some(pages)) = (&view.sealed, self.pages.as_mut()) else { return Ok(()) };
+        self.unpacker.kept_bytes_max = self.share.of(KEPT_BYTES_MAX);
         match groups.bytes(pages, &mut self.unpacker, (place.offset, place.len), out) {
             Ok(()) => Ok(()),
             Err((fault, page)) => {
@@ -349,6 +354,8 @@ impl Reader {
             }
         }
         found.hits.sort_by_key(|hit| (hit.series, hit.view, hit.column));
+        // Indexes lie in groups too, and are not wanted again.
+        source.unpacker.forget();
         Ok(found)
     }
 

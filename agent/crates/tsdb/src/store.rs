@@ -242,12 +242,15 @@ pub(crate) struct Shared {
     pub unpacking: Mutex<Option<crate::groups::Context>>,
     /// Indices of sealed blocks that are at hand.
     pub known: Mutex<crate::reader::known::Known>,
+    /// Who shares what may be kept at hand.
+    pub readers: crate::reader::share::Readers,
 }
 
 impl Shared {
     fn new(state: State, read: Option<Arc<dyn ReadAt>>, file: u32, geometry: Geometry) -> Shared {
-        let (damaged, unpacking, known) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Shared { state: RwLock::new(state), read, file, geometry, damaged, unpacking, known }
+        let (damaged, unpacking, readers) = (Mutex::default(), Mutex::default(), Default::default());
+        let known = Mutex::default();
+        Shared { state: RwLock::new(state), read, file, geometry, damaged, unpacking, known, readers }
     }
 
     pub fn read(&self) -> RwLockReadGuard<'_, State> {

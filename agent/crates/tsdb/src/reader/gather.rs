@@ -3,12 +3,11 @@
 //!
 //! A column that shares its source's lines is read along with them; one that has its own times is read by those. Which
 //! values are wanted is found once for all columns that follow each other and have the same times (`plan.rs`), and
-//! kept, as many as `LINES_KEPT_MAX`. Of a packed column many values are read at once.
+//! kept, as far as the selection's part of `LINES_KEPT_BYTES_MAX` reaches; what is beyond is found anew for each column.
+//! Of a packed column many values are read at once.
 
 use std::collections::HashMap;
 use std::rc::Rc;
-
-use std::sync::Arc;
 
 use model::{SelectError, SeriesSamples, Steps, UnixMs, Value};
 
@@ -17,17 +16,15 @@ use super::plan::{Asked, Plan};
 use super::{Hit, Selection, Source, View};
 use crate::codec::Item;
 use crate::column::ColumnReader;
-use crate::head::shape::Shape;
 use crate::head::track::Seek;
 use crate::index::{LINES_READ_MAX, Which};
 use crate::packed::PackedReader;
 
-/// The most lines and times that a selection keeps at hand.
-const LINES_KEPT_MAX: usize = 1 << 16;
+/// The most bytes of lines, times and what is wanted of them that all selections together keep at hand, beside those
+/// of the column that each reads.
+const LINES_KEPT_BYTES_MAX: usize = 1 << 20;
 /// How many times of a column are unpacked at once.
 const TIMES_AT_ONCE: usize = 256;
-/// What a line that is kept takes, in bytes.
-const LINE_BYTES: usize = 8;
 
 /// Samples of one series, gathered block by block.
 #[derive(Default)]
@@ -118,19 +115,26 @@ pub(crate) struct Kept {
     lines: HashMap<(u32, u32), KeptLines>,
     /// By view.
     own: HashMap<u32, KeptTimes>,
-    count: usize,
+    /// How many bytes these are.
+    bytes: usize,
     values: Vec<u8>,
     times: Vec<u8>,
     has: Vec<bool>,
 }
 
 impl Kept {
-    /// Makes room for so many more lines or times.
-    fn room(&mut self, count: usize) {
-        if self.count + count > LINES_KEPT_MAX {
-            (self.lines, self.own, self.count) = (HashMap::new(), HashMap::new(), 0);
+    /// Answers whether so many more bytes may be kept of at most so many, and counts them. What is kept stays: columns
+    /// are read block after block and then those of the next series, so whatever was let go would be wanted first.
+    fn has_room(&mut self, bytes: usize, bytes_max: usize) -> bool {
+        if self.bytes > bytes_max {
+            // Others have come.
+            (self.lines, self.own, self.bytes) = (HashMap::new(), HashMap::new(), 0);
         }
-        self.count += count;
+        let has_room = self.bytes + bytes <= bytes_max;
+        if has_room {
+            self.bytes += bytes;
+        }
+        has_room
     }
 }
 
@@ -149,12 +153,20 @@ pub(crate) fn gather(
         own_plan(source, view, hit, asked, kept)?
     } else {
         let key = (hit.view, column.source);
-        if !kept.lines.contains_key(&key) {
-            let lines = Rc::new(source.lines(view, column.source, asked.range, &found.epochs)?);
-            kept.room(lines.len());
-            kept.lines.insert(key, (lines, Vec::new(), Rc::default()));
-        }
-        lines_plan(&view.index.sources[column.source as usize].shapes, hit.column, key, asked, kept)
+        let lines = match kept.lines.get(&key) {
+            Some((lines, ..)) => Rc::clone(lines),
+            None => {
+                let lines = Rc::new(source.lines(view, column.source, asked.range, &found.epochs)?);
+                if kept.has_room(lines.bytes(), source.share.of(LINES_KEPT_BYTES_MAX)) {
+                    kept.lines.insert(key, (Rc::clone(&lines), Vec::new(), Rc::default()));
+                }
+                lines
+            }
+        };
+        let shapes = &view.index.sources[column.source as usize].shapes;
+        kept.has.clear();
+        kept.has.extend(shapes.iter().map(|shape| shape.contains(hit.column)));
+        lines_plan(&lines, key, asked, kept, source.share.of(LINES_KEPT_BYTES_MAX))
     };
     let Some(first) = plan.first() else { return Ok(()) };
     let mut reader = source.seek(view, Which::Values(hit.column), Seek::Value(first), &mut kept.values)?;
@@ -163,15 +175,14 @@ pub(crate) fn gather(
     Ok(())
 }
 
-/// Returns which values of a column that shares its source's lines are wanted.
-fn lines_plan(shapes: &[Arc<Shape>], column: u32, key: (u32, u32), asked: &Asked, kept: &mut Kept) -> Rc<Plan> {
-    kept.has.clear();
-    kept.has.extend(shapes.iter().map(|shape| shape.contains(column)));
-    let Some((lines, had, plan)) = kept.lines.get(&key) else { return Rc::default() };
-    if *had == kept.has {
+/// Returns which values of a column that shares its source's lines are wanted, where `kept.has` says which shapes have it.
+fn lines_plan(lines: &Lines, key: (u32, u32), asked: &Asked, kept: &mut Kept, bytes_max: usize) -> Rc<Plan> {
+    if let Some((_, had, plan)) = kept.lines.get(&key)
+        && *had == kept.has
+    {
         return Rc::clone(plan);
     }
-    let (lines, mut plan) = (Rc::clone(lines), Plan::default());
+    let mut plan = Plan::default();
     for run in &lines.runs {
         let mut value = lines.values_before(run.first, &kept.has);
         let mut pick = plan.pick(asked.steps);
@@ -182,8 +193,16 @@ fn lines_plan(shapes: &[Arc<Shape>], column: u32, key: (u32, u32), asked: &Asked
         pick.end();
     }
     let plan = Rc::new(plan);
-    kept.room(plan.at.len());
-    kept.lines.insert(key, (lines, kept.has.clone(), Rc::clone(&plan)));
+    if let Some((_, had, old)) = kept.lines.get_mut(&key) {
+        kept.bytes -= old.bytes();
+        (*had, *old) = (Vec::new(), Rc::default());
+    }
+    if kept.lines.contains_key(&key)
+        && kept.has_room(plan.bytes(), bytes_max)
+        && let Some((_, had, kept_plan)) = kept.lines.get_mut(&key)
+    {
+        (*had, *kept_plan) = (kept.has.clone(), Rc::clone(&plan));
+    }
     plan
 }
 
@@ -214,8 +233,10 @@ fn own_plan(
         None => plan_of(&mut reader, &kept.times, base, lines, asked, None).unwrap_or_default(),
     };
     let plan = Rc::new(plan);
-    if is_sealed {
-        kept.room(plan.at.len() + kept.times.len() / LINE_BYTES);
+    if let Some((times, _, plan)) = kept.own.remove(&hit.view) {
+        kept.bytes -= times.len() + plan.bytes();
+    }
+    if is_sealed && kept.has_room(kept.times.len() + plan.bytes(), source.share.of(LINES_KEPT_BYTES_MAX)) {
         kept.own.insert(hit.view, (kept.times.clone(), lines, Rc::clone(&plan)));
     }
     Ok(plan)

@@ -35,9 +35,10 @@ pub(crate) struct Run {
 }
 
 impl Lines {
-    /// Returns how many lines there are.
-    pub fn len(&self) -> usize {
-        self.runs.iter().map(|run| run.walls.len()).sum::<usize>() + self.shapes.len()
+    /// Returns how many bytes of memory it has.
+    pub fn bytes(&self) -> usize {
+        let walls: usize = self.runs.iter().map(|run| run.walls.capacity()).sum();
+        walls * size_of::<i64>() + self.shapes.capacity() * size_of::<(u32, u32)>()
     }
 
     /// Returns how many values a column has before a line; `has` says which shapes have it.

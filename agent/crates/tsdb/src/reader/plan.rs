@@ -41,6 +41,13 @@ impl Plan {
         ((last - first) as usize + 1 == self.places.len()).then_some((first, self.places.len() as u32))
     }
 
+    /// Returns how many bytes of memory it has.
+    pub fn bytes(&self) -> usize {
+        self.at.capacity() * size_of::<UnixMs>()
+            + self.places.capacity() * size_of::<u32>()
+            + self.before.capacity() * size_of::<Option<UnixMs>>()
+    }
+
     /// Begins to pick from values whose times ascend where steps are asked for.
     pub fn pick(&mut self, steps: Option<Steps>) -> Pick<'_> {
         let next = steps.map_or(UnixMs(i64::MIN), |steps| steps.first);
