@@ -221,6 +221,15 @@ fn damaged_columns_end_and_do_not_panic() {
                 break;
             }
         }
+        for count in 0..12 {
+            let (mut passed, mut read) = (TokenReader::default(), TokenReader::default());
+            let each = (0..count).all(|_| read.next(&bytes, 0).is_some());
+            assert_eq!(passed.skip(&bytes, 0, count).is_some(), each);
+            let bits = |item: Option<Item>| item.map(|item| if let Item::Float(v) = item { v.to_bits() } else { 0 });
+            while let Some(found) = bits(passed.next(&bytes, 0)) {
+                assert_eq!(Some(found), bits(read.next(&bytes, 0)), "{count} of {bytes:?}");
+            }
+        }
         crate::head::shape::Shape::take(&mut Take::new(&bytes), 1_000);
     }
 }
