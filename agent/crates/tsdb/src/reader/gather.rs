@@ -23,6 +23,8 @@ use crate::packed::PackedReader;
 /// The most bytes of lines, times and what is wanted of them that all selections together keep at hand, beside those
 /// of the column that each reads.
 const LINES_KEPT_BYTES_MAX: usize = 1 << 20;
+/// For how many values there is room before it is known how many are wanted: memory that grows is copied each time.
+const RESERVED_MAX: usize = 8 << 10;
 /// How many times of a column are unpacked at once.
 const TIMES_AT_ONCE: usize = 256;
 
@@ -252,11 +254,13 @@ fn plan_of(
     steps: Option<Steps>,
 ) -> Option<Plan> {
     let (mut plan, mut some, mut last) = (Plan::default(), Vec::with_capacity(TIMES_AT_ONCE), i64::MIN);
-    let (mut pick, mut is_wanted) = (plan.pick(steps), true);
     // What comes before the range is passed over, in whatever order it is. A packed column is read faster as a whole.
-    if !matches!(reader, ColumnReader::Packed(_))
-        && let Some(first) = reader.next_not_below(times, base, asked.range.start.0, lines)
-    {
+    let is_packed = matches!(reader, ColumnReader::Packed(_));
+    let first = if is_packed { None } else { reader.next_not_below(times, base, asked.range.start.0, lines) };
+    let left = 1 + lines.saturating_sub(reader.count()) as usize;
+    plan.reserve(left.min(steps.map_or(left, |steps| steps.count)).min(RESERVED_MAX));
+    let (mut pick, mut is_wanted) = (plan.pick(steps), true);
+    if let Some(first) = first {
         last = first;
         if asked.range.contains(UnixMs(first)) {
             is_wanted = pick.offer(first, reader.count() - 1);
@@ -292,6 +296,7 @@ fn read(reader: &mut ColumnReader, values: &[u8], base: usize, plan: &Plan, out:
 
 fn read_packed(reader: &mut PackedReader, values: &[u8], plan: &Plan, out: &mut Gathered) {
     let before = out.floats.len();
+    out.floats.reserve(plan.at.len());
     match plan.run() {
         Some((first, count)) => {
             if reader.skip(values, first).is_some() {

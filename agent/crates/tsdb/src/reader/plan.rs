@@ -48,6 +48,12 @@ impl Plan {
             + self.before.capacity() * size_of::<Option<UnixMs>>()
     }
 
+    /// Makes room for so many values.
+    pub fn reserve(&mut self, count: usize) {
+        self.at.reserve(count);
+        self.places.reserve(count);
+    }
+
     /// Begins to pick from values whose times ascend where steps are asked for.
     pub fn pick(&mut self, steps: Option<Steps>) -> Pick<'_> {
         let next = steps.map_or(UnixMs(i64::MIN), |steps| steps.first);
