@@ -118,9 +118,6 @@ pub enum Ethtool {
 /// The most counters of one driver; one with more is refused.
 pub const COUNTERS_MAX: usize = 16_384;
 
-/// No shorter than what is put or looked for in front of an answer's strings and numbers, or than a fixed answer.
-const HEAD_BYTES: usize = 256;
-
 /// By how many a driver's counters may grow between being counted and being read.
 const COUNTERS_SLACK: usize = 4_096;
 
@@ -133,22 +130,22 @@ const ETHTOOL_GSSET_INFO: u32 = 0x37;
 const ETH_SS_STATS: u32 = 1;
 
 /// Asks the driver of a network device over any socket. The answer lies in the buffer as the kernel lays it out,
-/// the command first; what follows it is room that was not needed.
+/// the command first, and is as long as the driver said before that it would be.
 ///
 /// # Errors
 /// As the driver answers (`EOPNOTSUPP` where it knows no such thing), `InvalidInput` for a name that no device can
 /// have, `FileTooLarge` for more than [`COUNTERS_MAX`] counters.
 pub fn ethtool(socket: BorrowedFd<'_>, device: &str, question: Ethtool, answer: &mut Vec<u8>) -> io::Result<()> {
     match question {
-        Ethtool::Settings => ask_driver(socket, device, &[ETHTOOL_GSET], 44, answer),
-        Ethtool::Driver => ask_driver(socket, device, &[ETHTOOL_GDRVINFO], 196, answer),
+        Ethtool::Settings => ask_driver(socket, device, &[ETHTOOL_GSET], (44, 0), answer),
+        Ethtool::Driver => ask_driver(socket, device, &[ETHTOOL_GDRVINFO], (196, 0), answer),
         Ethtool::CounterNames | Ethtool::Counters => {
             // Command, reserved, which sets (one bit each, 64 of them), then a count for each set.
             ask_driver(
                 socket,
                 device,
                 &[ETHTOOL_GSSET_INFO, 0, low(1 << ETH_SS_STATS), high(1 << ETH_SS_STATS)],
-                20,
+                (20, 0),
                 answer,
             )?;
             let has_counters = answer[8..16] != [0; 8];
@@ -159,11 +156,11 @@ pub fn ethtool(socket: BorrowedFd<'_>, device: &str, question: Ethtool, answer: 
             if count as usize > COUNTERS_MAX {
                 return Err(io::ErrorKind::FileTooLarge.into());
             }
-            let room = count as usize + COUNTERS_SLACK;
-            match question {
-                Ethtool::Counters => ask_driver(socket, device, &[ETHTOOL_GSTATS, count], 8 + room * 8, answer),
-                _ => ask_driver(socket, device, &[ETHTOOL_GSTRINGS, ETH_SS_STATS, count], 12 + room * 32, answer),
-            }
+            let (request, head, each): (&[u32], _, _) = match question {
+                Ethtool::Counters => (&[ETHTOOL_GSTATS, count], 8, 8),
+                _ => (&[ETHTOOL_GSTRINGS, ETH_SS_STATS, count], 12, 32),
+            };
+            ask_driver(socket, device, request, (head + count as usize * each, COUNTERS_SLACK * each), answer)
         }
     }
 }
@@ -178,30 +175,29 @@ const fn high(mask: u64) -> u32 {
     if cfg!(target_endian = "little") { (mask >> 32) as u32 } else { mask as u32 }
 }
 
-/// Puts a request into a buffer of this size and has the kernel answer into it.
+/// Puts a request into a buffer of this size, behind which there is spare room, and has the kernel answer into it. What
+/// it writes into the spare room is not looked at, so that is memory only if it does.
 fn ask_driver(
     socket: BorrowedFd<'_>,
     device: &str,
     request: &[u32],
-    bytes: usize,
+    (bytes, spare): (usize, usize),
     answer: &mut Vec<u8>,
 ) -> io::Result<()> {
     let name = device.as_bytes();
     if name.is_empty() || name.len() >= libc::IFNAMSIZ || name.contains(&0) {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    // Fresh zeros are memory only where the kernel writes; behind the head, what an earlier answer left is not looked at.
-    if answer.len() < bytes {
-        *answer = vec![0; bytes];
-    }
-    answer[..bytes.min(HEAD_BYTES)].fill(0);
+    answer.clear();
+    answer.reserve_exact(bytes + spare);
+    answer.resize(bytes, 0);
     for (slot, word) in answer.chunks_exact_mut(4).zip(request) {
         slot.copy_from_slice(&word.to_ne_bytes());
     }
     // SAFETY: an ifreq of zeros is a valid value; its name ends in a zero because it is shorter than the field. The
-    // kernel writes through `ifru_data` for as long as the call takes and into this buffer alone: the two fixed
-    // answers have room for their structure, one mask bit is one count, and for counters there is room for as
-    // many as the driver just said and `COUNTERS_SLACK` more.
+    // kernel writes through `ifru_data` for as long as the call takes and into this buffer alone, its spare room
+    // included: the two fixed answers have the size of their structure, one mask bit is one count, and for counters
+    // there is room for as many as the driver just said and `COUNTERS_SLACK` more.
     #[allow(unsafe_code)]
     let returned = unsafe {
         let mut frame: libc::ifreq = std::mem::zeroed();
