@@ -104,7 +104,9 @@ fn copies(text: &[u8], values: &[Range<u32>]) -> Vec<Copied> {
     const NOWHERE: u32 = u32::MAX;
     let mut found = Vec::new();
     let mut newest = vec![NOWHERE; 1 << BUCKET_BITS];
-    let mut before = vec![NOWHERE; text.len()];
+    // Which place there was before one by the same bucket, for as far back as anybody looks: one that is overwritten is
+    // out of reach.
+    let mut before = vec![NOWHERE; DISTANCE_MAX];
     let pieces: Vec<Range<usize>> = pieces(text.len(), values).collect();
     let piece_of = |at: usize| pieces.partition_point(|piece| piece.end <= at);
     for (number, piece) in pieces.iter().enumerate() {
@@ -113,9 +115,10 @@ fn copies(text: &[u8], values: &[Range<u32>]) -> Vec<Copied> {
         while at + COPY_BYTES_MIN <= piece.end {
             let bucket = &mut newest[bucket(&text[at..])];
             if at >= free {
-                let places = std::iter::successors(Some(*bucket), |place| before.get(*place as usize).copied());
-                let places = places.take_while(|place| *place != NOWHERE).take(PLACES_MAX);
-                let best = places.map(|place| place as usize).filter(|place| at - place <= DISTANCE_MAX).map(|place| {
+                let places = std::iter::successors(Some(*bucket), |place| Some(before[*place as usize % DISTANCE_MAX]));
+                let is_near = |place: &u32| *place != NOWHERE && at - *place as usize <= DISTANCE_MAX;
+                let places = places.take_while(is_near).take(PLACES_MAX);
+                let best = places.map(|place| place as usize).map(|place| {
                     let from = piece_of(place);
                     let room = (piece.end - at).min(pieces[from].end - place).min(COPY_BYTES_MAX);
                     let same = text[at..at + room].iter().zip(&text[place..]).take_while(|(a, b)| a == b).count();
@@ -129,7 +132,7 @@ fn copies(text: &[u8], values: &[Range<u32>]) -> Vec<Copied> {
                     free = at + bytes;
                 }
             }
-            before[at] = std::mem::replace(bucket, at as u32);
+            before[at % DISTANCE_MAX] = std::mem::replace(bucket, at as u32);
             at += 1;
         }
     }
