@@ -29,7 +29,8 @@ pub(crate) struct Writer {
 impl Writer {
     pub fn new(file: u32, kind: [u8; 4], offset: u64, block: u64, pages: u32, opening: u32) -> Writer {
         let head = BlobHead { index: 0, block, pages, opening };
-        Writer { file, kind, head, offset, run: Vec::new(), filled: BLOB_PAYLOAD }
+        let run = Vec::with_capacity(run_bytes(pages));
+        Writer { file, kind, head, offset, run, filled: BLOB_PAYLOAD }
     }
 
     /// Adds bytes.
@@ -52,7 +53,8 @@ impl Writer {
     /// Returns a run that is long enough to be written, with its place in the file.
     pub fn take_run(&mut self) -> Option<(u64, Vec<u8>)> {
         (self.run.len() > RUN_PAGES * PAGE).then(|| {
-            let rest = self.run.split_off(self.run.len() - PAGE);
+            let mut rest = Vec::with_capacity(run_bytes(self.head.pages - self.head.index));
+            rest.extend(self.run.drain(self.run.len() - PAGE..));
             let run = std::mem::replace(&mut self.run, rest);
             let offset = self.offset;
             self.offset += run.len() as u64;
@@ -72,6 +74,11 @@ impl Writer {
             self.head.index += 1;
         }
     }
+}
+
+/// Returns how much memory a run needs while it is filled: with the page behind it, that shows that it is full.
+fn run_bytes(pages: u32) -> usize {
+    PAGE * (pages as usize).min(RUN_PAGES + 1)
 }
 
 /// Why bytes of a block cannot be had.

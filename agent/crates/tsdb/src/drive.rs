@@ -185,7 +185,8 @@ impl Store {
             self.seal_attempt += 1;
         }
         let block = state.head.block + 1;
-        let head = std::mem::replace(&mut state.head, Head::new(block, pool));
+        let next = Head::after(&state.head, pool);
+        let head = std::mem::replace(&mut state.head, next);
         self.head_begun = now.mono;
         if let (Some(journal), Some(site)) = (&mut self.journal, self.site) {
             let before = journal.position();

@@ -12,6 +12,7 @@
 use std::collections::VecDeque;
 
 use zstd::bulk::{Compressor, Decompressor};
+use zstd::zstd_safe::CParameter;
 
 use crate::blob::{Fault, Pages};
 use crate::index::{META_HEAD, Meta};
@@ -24,6 +25,8 @@ const GROUP_BYTES: usize = 16 << 10;
 const GROUP_BYTES_MAX: usize = 64 << 10;
 /// Higher levels take twice the time for a hundredth of the bytes.
 const LEVEL: i32 = 6;
+/// The logarithms of what it looks matches up in: without them it takes more memory than all that is squeezed at once.
+const TABLE_LOGS: [CParameter; 2] = [CParameter::HashLog(14), CParameter::ChainLog(13)];
 /// The most bytes of unpacked groups that all selections together keep at hand, beside the one that each reads.
 pub(crate) const KEPT_BYTES_MAX: usize = 1 << 20;
 /// The most groups of one block that are kept: series are asked for in the order in which they lie, nearly.
@@ -40,15 +43,19 @@ pub(crate) fn overhead(bytes: usize, cuts: usize) -> usize {
 pub(crate) struct Squeezer {
     compressor: Option<Compressor<'static>>,
     raw: Vec<u8>,
+    squeezed: Vec<u8>,
     directory: Vec<u8>,
-    groups: Vec<u8>,
+    groups: Vec<Box<[u8]>>,
 }
 
 impl Squeezer {
     pub fn new() -> Squeezer {
         // Without memory for the compressor everything is kept as it is, and is found again all the same.
-        let compressor = Compressor::new(LEVEL).ok();
-        Squeezer { compressor, raw: Vec::new(), directory: Vec::new(), groups: Vec::new() }
+        let compressor = Compressor::new(LEVEL).and_then(|mut compressor| {
+            TABLE_LOGS.into_iter().try_for_each(|log| compressor.set_parameter(log)).map(|()| compressor)
+        });
+        let (raw, squeezed, directory) = (Vec::new(), Vec::with_capacity(GROUP_BYTES_MAX), Vec::new());
+        Squeezer { compressor: compressor.ok(), raw, squeezed, directory, groups: Vec::new() }
     }
 
     /// Adds what `fill` appends; answers whether that made a group full.
@@ -61,22 +68,24 @@ impl Squeezer {
         full
     }
 
-    /// Takes the entries of the groups so far, and the groups.
-    pub fn take(&mut self) -> (Vec<u8>, Vec<u8>) {
+    /// Takes the entries of the groups so far, and the groups: each by itself, as one piece of memory would be copied to
+    /// twice its size whenever it is full.
+    pub fn take(&mut self) -> (Vec<u8>, Vec<Box<[u8]>>) {
         (std::mem::take(&mut self.directory), std::mem::take(&mut self.groups))
     }
 
     /// Ends a group here.
     pub fn cut(&mut self) {
-        let raw = std::mem::take(&mut self.raw);
-        for group in raw.chunks(GROUP_BYTES_MAX) {
-            let squeezed = self.compressor.as_mut().and_then(|compressor| compressor.compress(group).ok());
-            let stored = squeezed.as_deref().filter(|squeezed| squeezed.len() < group.len()).unwrap_or(group);
+        for group in self.raw.chunks(GROUP_BYTES_MAX) {
+            self.squeezed.clear();
+            // It has room for what gets smaller; what does not is an error here, and stands as it is.
+            let squeezed =
+                self.compressor.as_mut().and_then(|to| to.compress_to_buffer(group, &mut self.squeezed).ok());
+            let stored = if squeezed.is_some_and(|bytes| bytes < group.len()) { &self.squeezed } else { group };
             put_varint(&mut self.directory, group.len() as u64);
             put_varint(&mut self.directory, stored.len() as u64);
-            self.groups.extend_from_slice(stored);
+            self.groups.push(stored.into());
         }
-        self.raw = raw;
         self.raw.clear();
     }
 }

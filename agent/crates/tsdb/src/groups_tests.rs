@@ -38,6 +38,7 @@ fn block() -> (Vec<u8>, Vec<u8>) {
     }
     squeezer.cut();
     let (directory, groups) = squeezer.take();
+    let groups = groups.concat();
     let meta = Meta { directory_bytes: directory.len() as u32, ..Meta::default() };
     let mut payload = Vec::new();
     meta.put(&mut payload);
@@ -170,4 +171,15 @@ fn any_bytes_are_read_without_harm() {
             assert!(out.len() <= 5_000);
         }
     }
+}
+
+#[test]
+fn squeezing_takes_little_memory_beside_what_is_squeezed() {
+    let (mut squeezer, mut seed) = (Squeezer::new(), 7);
+    for _ in 0..8 {
+        squeezer.add(&mut |out| out.extend((0..GROUP_BYTES_MAX).map(|_| (random(&mut seed) % 17) as u8)));
+    }
+    let taken = squeezer.compressor.as_mut().expect("a compressor").context_mut().sizeof();
+    assert!(taken <= 384 << 10, "{taken} bytes");
+    assert_eq!(squeezer.squeezed.capacity(), GROUP_BYTES_MAX);
 }

@@ -129,6 +129,14 @@ impl Head {
         }
     }
 
+    /// Returns the block behind one, with room for as many series: most likely they are the same.
+    pub fn after(before: &Head, pool: Pool) -> Head {
+        let mut head = Head::new(before.block + 1, pool);
+        head.columns.reserve_exact(before.columns.len());
+        head.table.reserve_exact(before.table.len());
+        head
+    }
+
     /// Returns at most how many bytes the sealed block will have: were nothing packed or squeezed, and every number of
     /// the index as long as it can be.
     pub fn sealed_bytes(&self) -> usize {
@@ -256,6 +264,10 @@ impl Head {
         put(out, Kind::Column, &self.payload);
         let place = self.columns.len() as u32;
         let times = own_times.then(Box::default);
+        if self.columns.len() == self.columns.capacity() {
+            // Columns are most of what a block needs for a series: twice as much as there is would be too much.
+            self.columns.reserve_exact(self.columns.len() / 8 + 16);
+        }
         self.columns.push(Column { series, source, values: Track::default(), times });
         self.lookup.insert((source, series, own_times), place);
         place

@@ -18,8 +18,12 @@ use crate::crc::extend;
 use crate::layout::{Geometry, JOURNAL_PAYLOAD, JOURNAL_UNPACKED_MAX, JournalHead, PAGE};
 use crate::options::Mutation;
 
-/// So many pages are squeezed at most in one go: it is done in the thread that appends.
-const SQUEEZED_PAGES_MAX: usize = 16;
+/// So many bytes are squeezed at most in one go, which names some thousand series: it is done in the thread that appends.
+const SQUEEZED_BYTES_MAX: usize = 256 << 10;
+/// So much room is kept for what is pending: names come once a block and are many times what comes between two syncs.
+const PENDING_KEPT: usize = 64 << 10;
+/// So many pages are written at once: what is on its way needs no larger piece of memory.
+const RUN_PAGES: usize = 16;
 /// How often it is tried to fill a page.
 const SQUEEZES_MAX: u32 = 4;
 /// The quickest: higher levels save a hundredth.
@@ -212,7 +216,8 @@ impl Journal {
             return false;
         }
         let (mut at, mut run, mut run_first) = (0, Vec::new(), self.next_seq);
-        let mut squeezer = (pages <= SQUEEZED_PAGES_MAX).then(|| Compressor::new(LEVEL).ok()).flatten();
+        let mut squeezer = Compressor::new(LEVEL).ok();
+        let mut squeezed_left = SQUEEZED_BYTES_MAX;
         for piece in &self.pieces {
             let (mut offset, mut prior) = (piece.offset, piece.prior);
             if piece.bytes > 0 && self.needed.last().is_none_or(|(block, _)| *block < piece.block) {
@@ -231,8 +236,13 @@ impl Journal {
                 };
                 let (bytes, behind) = rest.split_at(taken);
                 rest = behind;
+                squeezed_left = squeezed_left.saturating_sub(taken);
+                if squeezed_left == 0 {
+                    squeezer = None;
+                }
                 let seq = self.next_seq;
-                if seq.is_multiple_of(u64::from(self.geometry.journal_pages())) && !run.is_empty() {
+                let is_apart = seq.is_multiple_of(u64::from(self.geometry.journal_pages()));
+                if !run.is_empty() && (is_apart || run.len() >= RUN_PAGES * PAGE) {
                     write(self.geometry.journal(run_first), std::mem::take(&mut run));
                     run_first = seq;
                 }
@@ -282,6 +292,7 @@ impl Journal {
             piece.bytes > 0 || piece.block == self.block
         });
         self.pending.drain(..bytes);
+        self.pending.shrink_to(PENDING_KEPT);
     }
 
     /// Is told that what was cut last may or may not be there: it will be cut again.

@@ -22,6 +22,9 @@ use crate::refused::Refused;
 use crate::series::Index;
 use crate::store::{CellError, DiskOp, State, Store};
 
+/// So much room is kept for a batch's records, where they named series.
+const RECORDS_KEPT: usize = 16 << 10;
+
 impl Store {
     /// Appends a batch: its rows get consecutive ids in its own order. `extra` are labels laid over every row that
     /// does not have them itself. Series that the source had last time and has not now get a staleness marker.
@@ -98,6 +101,9 @@ impl Store {
         self.next_n = end + marked;
         state.stats.refuse(source, &refused);
         self.keep(state, first.n);
+        if !is_known {
+            self.records.shrink_to(RECORDS_KEPT);
+        }
         self.stamp(now);
         let rows = RowRange { first, end };
         Appended {

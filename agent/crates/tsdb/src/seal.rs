@@ -65,7 +65,7 @@ pub(crate) struct Sealing {
     index: BlockIndex,
     packing: Option<Box<Packing>>,
     /// The block's bytes, once they are packed: what stands in front, the groups of index and table, those of the streams.
-    parts: [Vec<u8>; 3],
+    parts: Vec<Box<[u8]>>,
     small: Small,
     next_series: u32,
     slot: u32,
@@ -253,14 +253,16 @@ impl Sealing {
             squeezer.add(&mut |out| out.extend_from_slice(part));
             squeezer.cut();
         }
-        let (front_directory, front_groups) = squeezer.take();
+        let (front_directory, mut parts) = squeezer.take();
         self.meta.directory_bytes = (front_directory.len() + directory.len()) as u32;
         let mut front = Vec::new();
         self.meta.put(&mut front);
         front.extend_from_slice(&front_directory);
         front.extend_from_slice(&directory);
-        self.parts = [front, front_groups, groups];
-        let pages = self.parts.iter().map(Vec::len).sum::<usize>().div_ceil(BLOB_PAYLOAD) as u32;
+        parts.insert(0, front.into());
+        parts.extend(groups);
+        self.parts = parts;
+        let pages = self.parts.iter().map(|part| part.len()).sum::<usize>().div_ceil(BLOB_PAYLOAD) as u32;
         assert!(pages <= self.block.pages, "{pages} pages in a place for {}", self.block.pages);
         self.block.pages = pages;
         (self.index, self.stage) = (BlockIndex::default(), Stage::Pages);
@@ -299,7 +301,7 @@ impl Sealing {
 }
 
 /// Returns bytes from an offset on, as far as they lie together.
-fn from(parts: &[Vec<u8>], mut offset: usize) -> &[u8] {
+fn from(parts: &[Box<[u8]>], mut offset: usize) -> &[u8] {
     for part in parts {
         match part.get(offset..) {
             Some(rest) if !rest.is_empty() => return rest,

@@ -226,5 +226,6 @@ fn much_at_once_is_written_early_and_seals_nothing() {
     }
     let stats = board.store.stats();
     assert_eq!((stats.blocks, stats.frozen, stats.open_rows), (0, false, 25_000));
-    assert!(stats.journal_bytes - before > 256 << 10, "{}", stats.journal_bytes - before);
+    // Half a megabyte and more of names, squeezed to a third.
+    assert!(stats.journal_bytes - before > 160 << 10, "{}", stats.journal_bytes - before);
 }

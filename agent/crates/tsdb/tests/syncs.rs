@@ -67,6 +67,23 @@ fn a_page_that_is_full_is_not_kept_waiting_for_what_would_need_another() {
     assert!(bytes <= (syncs + 4) * 4096, "{bytes} bytes in {syncs} syncs");
 }
 
+/// Names come once a block, and are most of what is written in the first sync of it.
+#[test]
+fn names_of_many_series_are_squeezed() {
+    for series in [200, 1_000, 4_000] {
+        let mut board = Board::new(Options { file_bytes: 64 << 20, tail_bytes: 8 << 20, ..options() });
+        let names: Vec<String> = (0..series).map(|n| format!("a-mount-point/of-some-length/{n}")).collect();
+        let values: Vec<(&str, f64)> = names.iter().map(|name| (name.as_str(), name.len() as f64)).collect();
+        board.append(1, &values);
+        board.drain();
+        let named = board.tail.len();
+        board.store.flush(board.now);
+        board.drain();
+        let written = board.store.stats().journal_bytes as usize;
+        assert!(written <= named / 2 + 4096, "{series} series: {named} bytes of records, {written} written");
+    }
+}
+
 /// A disk that counts what is written to each page.
 #[derive(Clone, Default)]
 struct Counting(Memory, Arc<Mutex<BTreeMap<u64, u64>>>);
