@@ -134,8 +134,10 @@ pub(crate) struct Scratch {
 struct Known {
     /// Stands for its labels.
     print: u64,
-    /// Its column; `NONE` where it was refused.
+    /// Its column; `NONE` where it was refused and has none.
     place: u32,
+    /// Whether it was stored, and if not, why not: a row that is refused for its time alone keeps its column.
+    refused: Option<Reason>,
     form: Form,
 }
 
@@ -174,11 +176,17 @@ impl SourceCache {
             && batch.rows().iter().zip(&self.rows).all(is_placed)
     }
 
-    /// Returns whether all rows of a known batch that bring their own times are to be taken, as the last ones were.
+    /// Returns whether the rows of a known batch that bring their own times are to be taken where the last ones were, and
+    /// are the same again where those were refused.
     pub fn in_order(&self, batch: &Batch, head: &Head, order: &Order) -> bool {
         batch.rows().iter().zip(&self.rows).all(|(row, known)| match row.at {
             Some(at) => {
-                known.place != NONE && order.judge(head.series_of(known.place), at.0, &row.value) == Verdict::Taken
+                let found = || order.judge(head.series_of(known.place), at.0, &row.value);
+                match known.refused {
+                    None => found() == Verdict::Taken,
+                    Some(Reason::Same) => found() == Verdict::Same,
+                    Some(_) => false,
+                }
             }
             None => true,
         })
@@ -187,7 +195,7 @@ impl SourceCache {
     /// Notes the times that the rows which were taken bring.
     pub fn note_times(&self, batch: &Batch, head: &Head, order: &mut Order) {
         for (row, known) in batch.rows().iter().zip(&self.rows) {
-            if let Some(at) = row.at.filter(|_| known.place != NONE) {
+            if let Some(at) = row.at.filter(|_| known.refused.is_none()) {
                 order.note(head.series_of(known.place), at.0, &row.value);
             }
         }
@@ -268,11 +276,14 @@ impl SourceCache {
         scratch.taken.clear();
         for (row, (print, known)) in batch.rows().iter().zip(&scratch.at_hand) {
             let form = form(row);
-            let place = lookup.place((batch.packed(row), row, form), *known, out);
-            self.rows.push(Known { print: *print, place: place.unwrap_or(NONE), form });
-            match place {
-                Ok(place) => scratch.taken.push(place),
-                Err(reason) => self.refused.note(reason),
+            let (place, refused) = match lookup.place((batch.packed(row), row, form), *known, out) {
+                Ok(found) => found,
+                Err(reason) => (NONE, Some(reason)),
+            };
+            self.rows.push(Known { print: *print, place, refused, form });
+            match refused {
+                None => scratch.taken.push(place),
+                Some(reason) => self.refused.note(reason),
             }
         }
         let Lookup { new_series, mut seen, head, .. } = lookup;
@@ -300,7 +311,7 @@ impl SourceCache {
 
     /// Returns the accepted rows as the head takes them.
     pub fn inputs(&self, batch: &Batch) -> impl Iterator<Item = Input> {
-        let accepted = batch.rows().iter().zip(&self.rows).filter(|(_, known)| known.place != NONE);
+        let accepted = batch.rows().iter().zip(&self.rows).filter(|(_, known)| known.refused.is_none());
         accepted.map(|(row, _)| Input {
             value: match &row.value {
                 Value::Float(value) => InputValue::Float(*value),
@@ -392,13 +403,14 @@ struct Lookup<'a> {
 }
 
 impl Lookup<'_> {
-    /// Returns the column of a row, made when it is new.
+    /// Returns the column of a row, made when it is new, and why the row is not taken for its time alone. What is the same
+    /// again has a column too, or a source that says it again and again would have to name it each time.
     fn place(
         &mut self,
         (packed, row, form): (&[u8], &Row, Form),
         known: u32,
         out: &mut Vec<u8>,
-    ) -> Result<u32, Reason> {
+    ) -> Result<(u32, Option<Reason>), Reason> {
         let own_times = match form {
             Form::BadTime => return Err(Reason::Time),
             Form::BadHistogram => return Err(Reason::Histogram),
@@ -409,8 +421,7 @@ impl Lookup<'_> {
         if known != NONE {
             self.take_room(value_bytes(row) + KNOWN_BYTES_MAX)?;
             let series = self.head.series_of(known);
-            self.see(Had { series, own_times, place: known }, row, at)?;
-            return Ok(known);
+            return Ok((known, self.see(Had { series, own_times, place: known }, row, at)?));
         }
         lay_over(packed, self.extra, &mut self.merged);
         let room = self.take_room(added_bytes(&self.merged, row, (self.id, own_times), self.index, self.head));
@@ -420,13 +431,16 @@ impl Lookup<'_> {
         room?;
         let series = look_up(&self.merged, self.index, self.head.block, &mut self.new_series)?;
         let place = self.head.place_of(self.source, series, own_times);
-        self.see(Had { series, own_times, place }, row, at)?;
+        let refused = self.see(Had { series, own_times, place }, row, at)?;
+        if refused.is_some_and(|reason| reason != Reason::Same) {
+            return Ok((place, refused));
+        }
         self.head.series(series, &self.merged, out);
         let column = self.head.column(self.source, series, own_times, out);
         if place == NONE {
             self.seen.settle(column);
         }
-        Ok(column)
+        Ok((column, refused))
     }
 
     fn take_room(&mut self, bytes: usize) -> Result<(), Reason> {
@@ -434,18 +448,18 @@ impl Lookup<'_> {
         Ok(())
     }
 
-    /// Notes that the batch has a series, and judges its row's time.
-    fn see(&mut self, had: Had, row: &Row, at: Option<i64>) -> Result<(), Reason> {
+    /// Notes that the batch has a series, and judges its row's time: returns why it is not taken.
+    fn see(&mut self, had: Had, row: &Row, at: Option<i64>) -> Result<Option<Reason>, Reason> {
         if !self.seen.insert(had) {
             return Err(Reason::Repeated);
         }
-        match at.map_or(Verdict::Taken, |at| self.order.judge(had.series, at, &row.value)) {
-            Verdict::Taken => Ok(()),
-            Verdict::Same => Err(Reason::Same),
-            Verdict::Duplicate => Err(Reason::Duplicate),
-            Verdict::OutOfOrder => Err(Reason::OutOfOrder),
-            Verdict::TooOld => Err(Reason::TooOld),
-        }
+        Ok(match at.map_or(Verdict::Taken, |at| self.order.judge(had.series, at, &row.value)) {
+            Verdict::Taken => None,
+            Verdict::Same => Some(Reason::Same),
+            Verdict::Duplicate => Some(Reason::Duplicate),
+            Verdict::OutOfOrder => Some(Reason::OutOfOrder),
+            Verdict::TooOld => Some(Reason::TooOld),
+        })
     }
 }
 

@@ -91,10 +91,54 @@ fn times_of_their_own_are_judged_without_names() {
     assert!(!append(&mut board, &batch(1, [3.0, 4.0], Some(own + 1), true)).is_unknown);
     let late = append(&mut board, &batch(1, [5.0, 6.0], Some(own - 1), true));
     assert_eq!((late.is_unknown, late.rows.len(), late.refused.out_of_order), (false, 1, 1));
-    // The second row has no place now: it is to be named.
-    assert!(append(&mut board, &batch(1, [0.0, 0.0], Some(own + 2), true)).is_unknown);
-    assert_eq!(append(&mut board, &batch(1, [7.0, 8.0], Some(own + 2), false)).refused.total(), 0);
+    // The second row has its place all the same: it need not be named.
+    let again = append(&mut board, &batch(1, [7.0, 8.0], Some(own + 2), true));
+    assert_eq!((again.is_unknown, again.rows.len(), again.refused.total()), (false, 2, 0));
     assert_eq!((values(&board, "a"), values(&board, "b")), (vec![1.0, 3.0, 5.0, 7.0], vec![2.0, 4.0, 8.0]));
     // A row that brings a time where it brought none is another series' column.
     assert!(append(&mut board, &batch(1, [0.0, 0.0], None, true)).is_unknown);
+}
+
+/// A target that gives the time of its last measurement says the same again until it measures anew.
+#[test]
+fn a_time_that_is_repeated_needs_no_names() {
+    let mut board = Board::new(Options { out_of_order_ms: 0, ..options() });
+    board.now = at(100_000);
+    let own = board.now.wall.0 - 5_000;
+    let mut named = 0;
+    let mut tell = |board: &mut Board, value: f64, own: i64| {
+        let told = append(board, &batch(1, [value, own as f64], Some(own), true));
+        let told = if told.is_unknown {
+            named += 1;
+            append(board, &batch(1, [value, own as f64], Some(own), false))
+        } else {
+            told
+        };
+        assert_eq!((told.refused.total(), told.vanished), (0, 0), "the same again is no fault");
+        told.rows.len()
+    };
+    let mut rows = Vec::new();
+    for (step, measured) in [0, 0, 0, 1, 1, 2, 3, 3].into_iter().enumerate() {
+        rows.push(tell(&mut board, step as f64, own + measured));
+    }
+    // The same time again comes first in the next block.
+    board.store.seal(board.now);
+    board.pass(1_000);
+    for (step, measured) in [3, 3, 4, 4].into_iter().enumerate() {
+        rows.push(tell(&mut board, 8.0 + step as f64, own + measured));
+    }
+    assert_eq!(rows, [2, 1, 1, 2, 1, 2, 2, 1, 1, 1, 2, 1]);
+    assert_eq!(named, 2, "once a block");
+    let seen = |board: &Board| (values(board, "a"), values(board, "b"));
+    let measured = [0, 1, 2, 3, 4].map(|since| (own + since) as f64).to_vec();
+    let all = ((0..12).map(f64::from).collect::<Vec<_>>(), measured);
+    assert_eq!(seen(&board), all);
+    // A block in which the column stayed empty is sealed and opened like any other.
+    board.store.seal(board.now);
+    board.pass(1_000);
+    assert_eq!(append(&mut board, &batch(1, [12.0, 0.0], Some(own + 4), false)).rows.len(), 1);
+    board.store.seal(board.now);
+    board.pass(1_000);
+    let (board, _) = Board::open(board.disk.clone(), Vec::new(), options(), board.now);
+    assert_eq!(seen(&board), ([all.0, vec![12.0]].concat(), all.1));
 }
