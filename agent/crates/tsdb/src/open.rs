@@ -198,12 +198,22 @@ fn create(disk: &mut dyn Disk, bytes: u64, options: &Options, now: Now) -> Resul
         put_u64(&mut entropy, number);
     }
     let superblock = Superblock { file: crc32c(&entropy), opening: 0, layout: 0, floor: 0, geometry };
+    match write_new(disk, &superblock) {
+        // Where room cannot be reserved it is found out here. Nothing is left, so that the next attempt says so too.
+        Err(OpenError::Io { source, .. }) if source.kind() == io::ErrorKind::StorageFull => {
+            let _ = disk.set_len(0);
+            Err(OpenError::Room { bytes, source })
+        }
+        written => written.map(|()| superblock),
+    }
+}
+
+fn write_new(disk: &mut dyn Disk, superblock: &Superblock) -> Result<(), OpenError> {
     for copy in 0..2 {
-        disk.write(geometry.superblock(copy), &superblock.page()).map_err(io("writing the superblock"))?;
+        disk.write(superblock.geometry.superblock(copy), &superblock.page()).map_err(io("writing the superblock"))?;
     }
     disk.sync().map_err(io("syncing the superblock"))?;
-    blank_areas(disk, &geometry.areas)?;
-    Ok(superblock)
+    blank_areas(disk, &superblock.geometry.areas)
 }
 
 /// Writes zeros to slots and journal, which are zeros already: but by the file system's word, which notes each page that

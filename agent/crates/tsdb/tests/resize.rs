@@ -3,10 +3,12 @@
 
 mod board;
 
+use std::io;
 use std::sync::Arc;
 
-use board::{Board, Memory, options, rows, select};
-use tsdb::{Options, Recovery};
+use board::{Board, Memory, at, options, rows, select};
+use model::Disk;
+use tsdb::{OpenError, Options, Recovery, Store};
 
 const KIB: u64 = 1 << 10;
 /// A batch of so many series takes some 550 bytes.
@@ -161,5 +163,64 @@ impl model::Disk for Full {
     }
     fn sync(&mut self) -> std::io::Result<()> {
         Ok(())
+    }
+}
+
+/// A disk that cannot reserve room: a file is as long as it is said to be, and what is written behind the limit fails.
+#[derive(Clone)]
+struct Unreserved(Memory, u64);
+
+impl Disk for Unreserved {
+    fn len(&mut self) -> io::Result<u64> {
+        self.0.len()
+    }
+    fn read(&mut self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        self.0.read(offset, buf)
+    }
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        if offset + bytes.len() as u64 > self.1 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.0.write(offset, bytes)
+    }
+    fn set_len(&mut self, bytes: u64) -> io::Result<()> {
+        self.0.set_len(bytes)
+    }
+    fn sync(&mut self) -> io::Result<()> {
+        self.0.sync()
+    }
+}
+
+#[test]
+fn growing_without_room_keeps_the_size_also_where_none_can_be_reserved() {
+    let (mut noise, mut board) = (Noise(3), Board::new(sized(256 * KIB)));
+    noise.append(&mut board, 100);
+    let before = close(&mut board);
+    for (limit, grown) in [(256 * KIB, 20_480 * KIB), (300 * KIB, 20_480 * KIB), (400 * KIB, 64 << 20)] {
+        let read = Arc::new(board.disk.clone());
+        let mut disk = Unreserved(board.disk.clone(), limit);
+        let opened = Store::open(&mut disk, read, None, sized(grown), board.now);
+        let (store, recovery) = opened.expect("a store that opens");
+        assert!(recovery.resize_refused, "{limit} of {grown}");
+        assert_eq!((recovery.file_bytes, recovery.resized_from), (256 * KIB, 0), "{limit} of {grown}");
+        assert_eq!(disk.len().expect("a length"), 256 * KIB);
+        assert_eq!(rows(&store.reader(), 1_000), before);
+    }
+    // And it goes on from there.
+    let (mut board, recovery) = reopen(board, 256 * KIB);
+    assert_eq!((recovery.damaged_pages, recovery.torn_pages), (0, 0));
+    noise.append(&mut board, 10);
+    assert!(close(&mut board).len() > before.len());
+}
+
+#[test]
+fn a_new_file_without_room_says_each_time_how_much_is_needed() {
+    let disk = Memory::default();
+    for _ in 0..2 {
+        let opened =
+            Store::open(&mut Unreserved(disk.clone(), 64 * KIB), Arc::new(disk.clone()), None, sized(64 << 20), at(0));
+        let error = opened.err().expect("no room");
+        assert!(matches!(error, OpenError::Room { bytes, .. } if bytes == 64 << 20), "{error:?}");
+        assert!(error.to_string().contains("67108864"), "{error}");
     }
 }

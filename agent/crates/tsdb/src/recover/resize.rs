@@ -59,7 +59,7 @@ impl Recover<'_> {
         let cells = self.state.small.cell_bytes();
         let room = target.areas.slot_pages as usize * BLOB_PAYLOAD * CELLS_SHARE.0 / CELLS_SHARE.1;
         let Some(plan) = self.plan(&target).filter(|_| cells <= room) else { return Ok(false) };
-        if target.grows && self.disk.set_len(u64::from(target.pages) * PAGE as u64).is_err() {
+        if target.grows && !self.has_room(&target) {
             return Ok(false);
         }
         let old_pages = self.site.geometry.pages;
@@ -74,6 +74,20 @@ impl Recover<'_> {
         self.recovery.resized_from = u64::from(old_pages) * PAGE as u64;
         self.recovery.file_bytes = u64::from(target.pages) * PAGE as u64;
         Ok(true)
+    }
+
+    /// Makes the file longer, and writes zeros where slots and journal go: behind the old end, where nothing is. In front,
+    /// where they go when a file shrinks, there may be blocks that still count, and all of it was written before. A
+    /// medium that cannot reserve room shows here that it has none; then the file is as it was.
+    fn has_room(&mut self, target: &Target) -> bool {
+        let old = self.site.geometry;
+        let has_room = self.disk.set_len(u64::from(target.pages) * PAGE as u64).is_ok()
+            && (target.areas == old.areas || blank_areas(self.disk, &target.areas).is_ok());
+        if !has_room {
+            // Should that fail too, what is too much is cut off at the next opening.
+            let _ = self.disk.set_len(u64::from(old.pages) * PAGE as u64);
+        }
+        has_room
     }
 
     /// Puts the layout that was prepared in force.
@@ -178,10 +192,6 @@ impl Recover<'_> {
         self.commit = Commit { start: plan.kept_pages - pages, pages, layout, ..self.commit };
         if target.areas.journal != old.areas.journal {
             self.clear_journal()?;
-        }
-        // Behind the old end: nothing is there. In front there may be blocks that still count, all of it written before.
-        if target.grows && target.areas != old.areas {
-            blank_areas(self.disk, &target.areas)?;
         }
         self.slot = if target.areas.slots == old.areas.slots { self.slot ^ 1 } else { 0 };
         let (file, opening) = (self.site.file, self.site.opening);
