@@ -14,7 +14,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use forward::Stats;
-use model::{Clock, Frame, Mono, Outcome, Uplink};
+use model::{Clock, Frame, Mono, Now, Outcome, Uplink};
 
 use crate::core::own::UpstreamState;
 
@@ -27,6 +27,8 @@ pub trait SavedUplink: Uplink + Send {
     fn save(&self) -> Vec<u8>;
     /// Returns how it does.
     fn stats(&self) -> Stats;
+    /// Is told that the frame it gave was not sent and is to be read again at the next poll.
+    fn read_again(&mut self, now: Now);
 }
 
 impl SavedUplink for forward::Uplink {
@@ -36,6 +38,10 @@ impl SavedUplink for forward::Uplink {
 
     fn stats(&self) -> Stats {
         self.stats()
+    }
+
+    fn read_again(&mut self, now: Now) {
+        self.read_again(now);
     }
 }
 
@@ -186,10 +192,11 @@ fn drive(mut uplink: Box<dyn SavedUplink>, mut parts: Parts, woken: &Receiver<Wa
     // another driver.
     let reader = parts.reader.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
     loop {
+        let dates = reader.dates();
         let frame = uplink.poll(parts.clock.now(), &reader);
         *lock(shown) = uplink.stats();
         let goes_on = match frame {
-            Some(frame) => send(&mut *uplink, &mut parts, &frame, shown) && !is_ended(woken),
+            Some(frame) => send(&mut *uplink, &mut parts, &frame, (&reader, dates), shown) && !is_ended(woken),
             None => wait(woken, parts.clock.now().mono, uplink.next_deadline()),
         };
         if !goes_on {
@@ -199,9 +206,22 @@ fn drive(mut uplink: Box<dyn SavedUplink>, mut parts: Parts, woken: &Receiver<Wa
 }
 
 /// Saves, sends, settles, saves; `false` when saving is over, and with it sending: what is not saved is not sent.
-fn send(uplink: &mut dyn SavedUplink, parts: &mut Parts, frame: &Frame, shown: &Mutex<Stats>) -> bool {
+///
+/// Once it is saved which rows are sent, these keep their dates. Where a clock was set back between the reading and that,
+/// the frame has dates that its rows may have lost: then nothing is sent, and it is read again.
+fn send(
+    uplink: &mut dyn SavedUplink,
+    parts: &mut Parts,
+    frame: &Frame,
+    (reader, dates): (&tsdb::Reader, u64),
+    shown: &Mutex<Stats>,
+) -> bool {
     if !(parts.save)(&parts.cell, uplink.save()) {
         return false;
+    }
+    if reader.dates() != dates {
+        uplink.read_again(parts.clock.now());
+        return true;
     }
     let outcome = (parts.deliver)(frame);
     uplink.settle(parts.clock.now(), frame.id, outcome);

@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::{Sender, channel};
 
-use model::{FrameId, Now, Outbox, UnixMs};
+use model::{FrameId, Outbox, UnixMs};
 
 use super::*;
 
@@ -30,6 +30,46 @@ impl SavedUplink for Endless {
 
     fn stats(&self) -> Stats {
         Stats::default()
+    }
+
+    fn read_again(&mut self, _: Now) {}
+}
+
+/// Sends all that is stored, its dates, in one frame, and then nothing more.
+struct Dates {
+    is_sent: bool,
+}
+
+fn dates(source: &dyn Outbox) -> Vec<u8> {
+    let mut tail = model::Tail::default();
+    source.since(model::RowId::default(), None, 100, &mut tail).expect("rows");
+    tail.rows.iter().flat_map(|row| row.sample.at.0.to_le_bytes()).collect()
+}
+
+impl Uplink for Dates {
+    fn poll(&mut self, _: Now, source: &dyn Outbox) -> Option<Frame> {
+        let is_new = !std::mem::replace(&mut self.is_sent, true);
+        is_new.then(|| Frame { id: FrameId(1), body: dates(source), items: 1 })
+    }
+
+    fn settle(&mut self, _: Now, _: FrameId, _: Outcome) {}
+
+    fn next_deadline(&self) -> Option<Mono> {
+        None
+    }
+}
+
+impl SavedUplink for Dates {
+    fn save(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn stats(&self) -> Stats {
+        Stats::default()
+    }
+
+    fn read_again(&mut self, _: Now) {
+        self.is_sent = false;
     }
 }
 
@@ -104,6 +144,51 @@ fn a_state_that_speaks_of_another_store_is_left_behind() {
     replace(&mut all, vec![new]);
     deliver_old.send(()).expect("the old one waits");
     assert_eq!([next(), next(), next()], [Did::Saved(1), Did::Saved(0), Did::Sent("new", 0)]);
+}
+
+#[test]
+fn a_clock_set_back_between_reading_and_saving_has_the_frame_read_again() {
+    let at = |mono: u64, wall: i64| Now { mono: Mono(mono), wall: UnixMs(wall), wall_trusted: true };
+    let mut ring = tsdb::Store::in_memory(tsdb::Options::default(), at(0, 1_000_000));
+    let mut batch = model::Batch::new();
+    batch.family("m", "", model::MetricKind::Gauge);
+    batch.add(&[], 1.0);
+    let none = model::Labels::empty();
+    ring.append(at(1_000, 1_001_000), &batch, model::SourceId(1), &none);
+    ring.note_sent(model::RowId::default());
+    let reader = ring.reader();
+    let before = dates(&reader);
+    let (sent, frames) = channel();
+    let parts = Parts {
+        saved: None,
+        store: 0,
+        cell: "cell".to_owned(),
+        reader: Arc::new(RwLock::new(reader.clone())),
+        clock: Arc::new(Still),
+        save: Box::new({
+            let ring = Mutex::new((ring, false));
+            move |_, _| {
+                let (ring, is_set_back) = &mut *ring.lock().expect("one at a time");
+                if !std::mem::replace(is_set_back, true) {
+                    let sent = ring.append(at(2_000, 402_000), &batch, model::SourceId(1), &none).rows;
+                    ring.note_sent(model::RowId { n: sent.end - 1, ..sent.first });
+                }
+                true
+            }
+        }),
+        deliver: Box::new(move |frame| {
+            sent.send(frame.body.clone()).expect("the test listens");
+            Outcome::Delivered
+        }),
+    };
+    let make: Make = Box::new(|_| Box::new(Dates { is_sent: false }));
+    let mut upstream = Upstream::start("up", "fake", make, parts).expect("a thread");
+    upstream.go(None);
+    let frame = frames.recv().expect("a frame");
+    drop(upstream);
+    assert_eq!(frame, dates(&reader));
+    assert_ne!(frame[..8], before[..8], "the row that was read first has another date now");
+    assert!(frames.recv().is_err(), "it is sent once");
 }
 
 #[test]

@@ -182,6 +182,13 @@ impl Walk {
         }
     }
 
+    /// Is told that the frame in flight was read with dates that do not hold any more, and was not sent: its rows are read
+    /// again at the next poll.
+    pub fn read_again(&mut self, now: Now) {
+        self.pending = None;
+        self.wait(now, Waiting::Ready, Some(now.mono));
+    }
+
     /// The frame in flight has met its fate: its rows are dealt with.
     fn finish(&mut self, now: Now) {
         self.pending = None;

@@ -26,6 +26,11 @@ impl Uplink {
         self.walk.save()
     }
 
+    /// Reads the frame that was polled last again: its dates do not hold any more, and it was not sent.
+    pub fn read_again(&mut self, now: Now) {
+        self.walk.read_again(now);
+    }
+
     /// Returns the counters and the present state.
     pub fn stats(&self) -> Stats {
         self.walk.stats()

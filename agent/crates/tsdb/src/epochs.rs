@@ -117,6 +117,8 @@ impl Epoch {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Epochs {
     entries: Vec<Epoch>,
+    /// How often an epoch that was there got another entry.
+    pub changes: u64,
 }
 
 impl Epochs {
@@ -135,7 +137,10 @@ impl Epochs {
     /// Puts in an epoch or changes it.
     pub fn set(&mut self, epoch: Epoch) {
         match self.entries.binary_search_by_key(&epoch.number, |entry| entry.number) {
-            Ok(at) => self.entries[at] = epoch,
+            Ok(at) => {
+                self.entries[at] = epoch;
+                self.changes += 1;
+            }
             Err(at) => self.entries.insert(at, epoch),
         }
         if self.entries.len() > EPOCHS_MAX {

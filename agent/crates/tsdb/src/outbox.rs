@@ -241,6 +241,13 @@ fn pass_by(openings: &[(u32, u64)], last: RowId, out: &mut Tail) {
     }
 }
 
+impl Reader {
+    /// Returns a number that changes whenever rows that are stored get other dates.
+    pub fn dates(&self) -> u64 {
+        self.shared.read().small.epochs.changes
+    }
+}
+
 impl Outbox for Reader {
     fn since(&self, after: RowId, until: Option<RowId>, rows_max: usize, out: &mut Tail) -> Result<(), SelectError> {
         out.rows.clear();
