@@ -83,6 +83,9 @@ pub fn try_open(storage: &Storage, path: &Path, now: Now) -> Result<Medium, Refu
         }
         _ => Refusal::Untouchable(format!("{}: {}", path.display(), chain(&error))),
     })?;
+    if recovery.created {
+        file.forget_cached();
+    }
     say(path, &recovery);
     let path = Some(path.to_owned());
     Ok(Medium { store, file: Some(file), tail, path, trouble: String::new(), found: recovery })

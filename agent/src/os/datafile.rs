@@ -119,6 +119,14 @@ impl DataFile {
         let _ = std::fs::remove_file(path);
     }
 
+    /// Asks the kernel to forget what it keeps of the file, once that is on the medium. What was written in large pieces
+    /// when the file was made is kept in large pieces, and a page that is then written counts as all of one.
+    pub fn forget_cached(&self) {
+        if self.file.sync_data().is_ok() {
+            small_pages(&self.file);
+        }
+    }
+
     /// Returns what readers on other threads use.
     pub fn reader(&self) -> Arc<dyn ReadAt> {
         Arc::new(self.clone())
