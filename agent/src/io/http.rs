@@ -418,6 +418,10 @@ impl Metrics {
     fn made(text: Arc<String>, gzip: Option<Arc<Vec<u8>>>, encoding: Option<Encoding>, packer: &Packer) -> Metrics {
         let Some(encoding) = encoding.filter(|_| text.len() >= gzip::BYTES_MIN) else { return Metrics::Plain(text) };
         let gzip = gzip.filter(|_| encoding == Encoding::Gzip);
+        if gzip.is_some() {
+            // What was needed before this layout was known is not, and others may not ask for a long time.
+            packer.rest();
+        }
         match gzip.or_else(|| packer.compress(encoding, text.as_bytes()).map(Arc::new)) {
             Some(packed) => Metrics::Packed(packed, encoding),
             None => Metrics::Plain(text),

@@ -1,7 +1,7 @@
 //! Answers made smaller, for clients that say they take it: gzip, or zlib under the name of deflate, as the peer does.
 //!
 //! The fastest level: texts of series repeat their labels, and that is found at once. A compressor holds some 270 KiB,
-//! and to get and clear them takes longer than to pack a `/metrics`, so one for gzip is kept.
+//! and to get and clear them takes longer than to pack a `/metrics`, so one for gzip is kept until it is told to rest.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -57,6 +57,11 @@ pub struct Packer {
 }
 
 impl Packer {
+    /// Gives back the memory of the compressor that is kept.
+    pub fn rest(&self) {
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// Returns the text made smaller; `None` where it is not.
     pub fn compress(&self, encoding: Encoding, text: &[u8]) -> Option<Vec<u8>> {
         if encoding == Encoding::Deflate {
@@ -108,6 +113,9 @@ mod tests {
             assert_eq!(back, text);
             assert_eq!(packer.compress(encoding, b"x"), None, "it would be larger");
             assert_eq!(packer.compress(encoding, text.as_bytes()).as_ref(), Some(&small), "one that is kept is as new");
+            packer.rest();
+            assert!(packer.kept.lock().expect("nobody panics").is_none());
+            assert_eq!(packer.compress(encoding, text.as_bytes()).as_ref(), Some(&small), "and so is another");
         }
     }
 
