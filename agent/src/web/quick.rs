@@ -16,6 +16,8 @@ pub const QUICK_NS_MAX: u64 = 1_000_000;
 pub const AT_ONCE_NS_MAX: u64 = 2 * QUICK_NS_MAX;
 /// How many kinds of requests are remembered.
 const KINDS: usize = 64;
+/// What is longer is never tried: reading it is work too.
+const ASKED_BYTES_MAX: usize = 4 << 10;
 /// Parameters that say which time is asked about, not what: those of a dashboard move on.
 const TIMES: [&str; 3] = ["start=", "end=", "time="];
 
@@ -33,6 +35,9 @@ impl Quick {
     pub fn kind(request: &Request, is_packed: bool) -> Option<u32> {
         let path = request.path.strip_prefix("/api/v1/")?;
         if !matches!(path, "query" | "query_range" | "series" | "labels") && !path.starts_with("label/") {
+            return None;
+        }
+        if request.query.len() + request.body.len() > ASKED_BYTES_MAX {
             return None;
         }
         let mut hash = 0x811c_9dc5 ^ u32::from(is_packed);
@@ -99,6 +104,8 @@ mod tests {
         }
         assert_eq!((kind("/federate"), kind("/metrics"), kind("/")), (None, None, None));
         assert!(kind("/api/v1/label/job/values").is_some());
+        let long = |bytes: usize| kind(&format!("/api/v1/query?query={}", "x".repeat(bytes - "query=".len())));
+        assert!(long(ASKED_BYTES_MAX).is_some() && long(ASKED_BYTES_MAX + 1).is_none());
     }
 
     #[test]
