@@ -36,6 +36,9 @@ pub struct TextWriter {
     values: Vec<Range<u32>>,
 }
 
+/// How long most values are not.
+const VALUE_BYTES: usize = 10;
+
 /// A text without its values.
 #[derive(Debug, Default)]
 struct Still {
@@ -125,12 +128,17 @@ impl TextWriter {
                 self.still.family(batch, first, &self.rows);
             }
         }
+        // It stays for as long as the layout does.
+        self.still.text.shrink_to_fit();
+        self.still.places.shrink_to_fit();
     }
 }
 
 impl Still {
     /// Appends the text, and says where its values are.
     fn print(&self, batch: &Batch, out: &mut String, tell: &mut impl FnMut(Range<u32>)) {
+        // In one piece, or what is outgrown on the way stays behind in the memory.
+        out.reserve(self.text.len() + self.places.len() * VALUE_BYTES);
         let mut from = 0;
         for place in &self.places {
             out.push_str(&self.text[from..place.at as usize]);
