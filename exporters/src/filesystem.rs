@@ -118,15 +118,14 @@ impl Filesystem {
         if self.is_still(host) {
             self.rounds -= 1;
             self.ask(host);
-            let mut mounts = self.mounts.iter_mut();
-            if mounts.all(|mount| {
-                mount.read_only().is_some_and(|is_so| {
-                    mount.is_read_only = is_so;
-                    true
-                })
-            }) {
-                return Ok(());
+            for mount in &mut self.mounts {
+                match mount.read_only() {
+                    Some(is_so) => mount.is_read_only = is_so,
+                    // Read anew the next time: to ask all again now could take as long as this did.
+                    None => self.rounds = 0,
+                }
             }
+            return Ok(());
         }
         self.rounds = 0;
         let bad_line = self.read(host)?;

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! An answer is a sequence of messages that ends with `NLMSG_DONE` or an error. Nothing of an answer is believed: a
-//! piece that is cut short or says an odd length ends the reading of what it is in. [`Dialog`] keeps its memory, so
-//! a question that is asked again allocates nothing. Who asks over which socket is [`crate::system`]'s.
+//! piece that is cut short or says an odd length ends the reading of what it is in. The memory
+//! that answers come into, and who asks over which socket, is [`crate::system`]'s.
 //!
 //! What it does not do: change anything. Only questions are made here.
 

@@ -41,9 +41,9 @@ pub struct Space {
 }
 
 /// The flags of `statfs(2)` mean something.
-const ST_VALID: i64 = 0x20;
+const ST_VALID: u64 = 0x20;
 /// The mount or its file system is read-only.
-const ST_RDONLY: i64 = 1;
+const ST_RDONLY: u64 = 1;
 
 /// What `uname(2)` answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,6 +127,7 @@ pub struct Live {
 impl System for Live {
     fn statfs(&self, path: &Path) -> io::Result<Space> {
         let found = rustix::fs::statfs(path)?;
+        let flags = found.f_flags as u64;
         Ok(Space {
             block_bytes: found.f_bsize as u64,
             blocks: found.f_blocks as u64,
@@ -134,7 +135,7 @@ impl System for Live {
             blocks_available: found.f_bavail as u64,
             files: found.f_files as u64,
             files_free: found.f_ffree as u64,
-            is_read_only: (found.f_flags & ST_VALID != 0).then_some(found.f_flags & ST_RDONLY != 0),
+            is_read_only: (flags & ST_VALID != 0).then_some(flags & ST_RDONLY != 0),
         })
     }
 
