@@ -323,7 +323,8 @@ fn serve(
         Signal::Reload => line.send(Message::Reload(None)),
         Signal::Stop => line.send(Message::Stop),
     });
-    std::thread::Builder::new().name("io".to_owned()).stack_size(512 << 10).spawn(move || {
+    // It computes answers too, those that are quick.
+    std::thread::Builder::new().name("io".to_owned()).stack_size(io::COMPUTE_STACK_BYTES).spawn(move || {
         if let Err(error) = io::serve(listener, web, query_ms_max, signal) {
             log::error!("serving HTTP: {error}");
         }

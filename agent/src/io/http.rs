@@ -291,7 +291,8 @@ impl Server {
     /// Answers at once what was answered quickly the last time: to hand a request over to another thread and back takes
     /// as long as many a query. What comes to no end soon, or would have to wait for the medium, is begun anew beside.
     fn at_once(&self, request: &Request, encoding: Option<Encoding>, kind: u32) -> Option<Answer> {
-        if !self.quick.is_quick(kind) {
+        // While a batch is being appended, others wait for the rest of it; this thread must not.
+        if !self.quick.is_quick(kind) || self.web.reader().is_busy() {
             return None;
         }
         let begun = monotonic_ns();
@@ -299,7 +300,7 @@ impl Server {
         let answer = self.web.answer(request);
         request.hurry_until_ns.store(0, Ordering::Relaxed);
         if matches!(answer.status, 499 | 503) {
-            self.quick.forget(kind);
+            self.quick.failed(kind);
             return None;
         }
         let answer = smaller(answer, encoding, &self.packer);

@@ -3,6 +3,7 @@
 //! The fastest level: texts of series repeat their labels, and that is found at once. A compressor holds some 270 KiB,
 //! and to get and clear them takes longer than to pack a `/metrics`, so one for gzip is kept until it is told to rest.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use flate2::{Compress, Compression, FlushCompress, Status};
@@ -54,12 +55,16 @@ pub fn checksum(text: &[u8]) -> u32 {
 pub struct Packer {
     /// A compressor for gzip that nobody uses just now.
     kept: Mutex<Option<Compress>>,
+    /// Whether anybody used it since it was told to rest.
+    is_used: AtomicBool,
 }
 
 impl Packer {
-    /// Gives back the memory of the compressor that is kept.
+    /// Gives back the memory of the compressor that is kept, unless somebody used it since this was called last.
     pub fn rest(&self) {
-        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        if !self.is_used.swap(false, Ordering::Relaxed) {
+            *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
     }
 
     /// Returns the text made smaller; `None` where it is not.
@@ -67,6 +72,7 @@ impl Packer {
         if encoding == Encoding::Deflate {
             return packed(&mut Compress::new(Compression::fast(), true), text);
         }
+        self.is_used.store(true, Ordering::Relaxed);
         let kept = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let compressor = kept().take();
         let mut compressor = compressor.unwrap_or_else(|| Compress::new_gzip(Compression::fast(), WINDOW_BITS));
@@ -113,8 +119,11 @@ mod tests {
             assert_eq!(back, text);
             assert_eq!(packer.compress(encoding, b"x"), None, "it would be larger");
             assert_eq!(packer.compress(encoding, text.as_bytes()).as_ref(), Some(&small), "one that is kept is as new");
+            let is_kept = || packer.kept.lock().expect("nobody panics").is_some();
             packer.rest();
-            assert!(packer.kept.lock().expect("nobody panics").is_none());
+            assert!(is_kept(), "it was used since");
+            packer.rest();
+            assert!(!is_kept());
             assert_eq!(packer.compress(encoding, text.as_bytes()).as_ref(), Some(&small), "and so is another");
         }
     }

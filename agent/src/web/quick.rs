@@ -4,9 +4,9 @@
 //! do. So what was answered within `QUICK_NS_MAX` is tried at once when it is asked again, whatever times it is asked
 //! for: so many kinds of requests are remembered, by a hash. The trial ends after `AT_ONCE_NS_MAX`, or where it would
 //! have to wait for the medium or read much of it (`tsdb::Reader::at_hand`); then it is begun anew where waiting
-//! harms nobody, and that kind is not tried again until it was quick there.
+//! harms nobody, and that kind is not tried again until it was quick there `OWED_AFTER_FAILURE` times.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Request;
 
@@ -14,6 +14,8 @@ use super::Request;
 pub const QUICK_NS_MAX: u64 = 1_000_000;
 /// How long others may wait for the trial of one request, in nanoseconds.
 pub const AT_ONCE_NS_MAX: u64 = 2 * QUICK_NS_MAX;
+/// How often a kind whose trial failed must be quick elsewhere before it is tried again.
+const OWED_AFTER_FAILURE: u64 = 32;
 /// How many kinds of requests are remembered.
 const KINDS: usize = 64;
 /// What is longer is never tried: reading it is work too.
@@ -21,12 +23,12 @@ const ASKED_BYTES_MAX: usize = 4 << 10;
 /// Parameters that say which time is asked about, not what: those of a dashboard move on.
 const TIMES: [&str; 3] = ["start=", "end=", "time="];
 
-/// What is remembered.
-pub struct Quick([AtomicU32; KINDS]);
+/// What is remembered: of each kind its hash, and above it how many quick answers it owes.
+pub struct Quick([AtomicU64; KINDS]);
 
 impl Default for Quick {
     fn default() -> Quick {
-        Quick([const { AtomicU32::new(0) }; KINDS])
+        Quick([const { AtomicU64::new(0) }; KINDS])
     }
 }
 
@@ -55,25 +57,30 @@ impl Quick {
         Some(hash.max(1))
     }
 
-    /// Returns whether requests of this kind were quick the last time.
+    /// Returns whether requests of this kind were quick the last time, and owe nothing.
     pub fn is_quick(&self, kind: u32) -> bool {
-        self.place(kind).load(Ordering::Relaxed) == kind
+        self.place(kind).load(Ordering::Relaxed) == u64::from(kind)
     }
 
     /// Notes how long an answer took, in nanoseconds.
     pub fn took(&self, kind: u32, ns: u64) {
-        match ns <= QUICK_NS_MAX {
-            true => self.place(kind).store(kind, Ordering::Relaxed),
-            false => self.forget(kind),
+        let place = self.place(kind);
+        let had = place.load(Ordering::Relaxed);
+        let (is_known, owed) = (had as u32 == kind, had >> 32);
+        if ns <= QUICK_NS_MAX {
+            let owed = if is_known { owed.saturating_sub(1) } else { 0 };
+            place.store(owed << 32 | u64::from(kind), Ordering::Relaxed);
+        } else if is_known && owed == 0 {
+            place.store(0, Ordering::Relaxed);
         }
     }
 
-    /// Notes that there was no answer in time.
-    pub fn forget(&self, kind: u32) {
-        let _ = self.place(kind).compare_exchange(kind, 0, Ordering::Relaxed, Ordering::Relaxed);
+    /// Notes that a trial came to no end.
+    pub fn failed(&self, kind: u32) {
+        self.place(kind).store(OWED_AFTER_FAILURE << 32 | u64::from(kind), Ordering::Relaxed);
     }
 
-    fn place(&self, kind: u32) -> &AtomicU32 {
+    fn place(&self, kind: u32) -> &AtomicU64 {
         &self.0[kind as usize % KINDS]
     }
 }
@@ -114,12 +121,31 @@ mod tests {
         assert!(!quick.is_quick(kind));
         quick.took(kind, QUICK_NS_MAX);
         assert!(quick.is_quick(kind) && !quick.is_quick(kind + KINDS as u32));
-        quick.forget(kind + KINDS as u32);
+        quick.took(kind + KINDS as u32, QUICK_NS_MAX + 1);
         assert!(quick.is_quick(kind));
         quick.took(kind, QUICK_NS_MAX + 1);
         assert!(!quick.is_quick(kind));
         quick.took(kind, 0);
         quick.took(kind + KINDS as u32, 0);
         assert!(!quick.is_quick(kind));
+    }
+
+    /// What is quick where it may wait, and fails where it may not, is not begun twice each time.
+    #[test]
+    fn what_failed_is_not_tried_for_a_while() {
+        let (quick, kind) = (Quick::default(), 7);
+        quick.took(kind, 0);
+        quick.failed(kind);
+        for at in 0..OWED_AFTER_FAILURE {
+            assert!(!quick.is_quick(kind), "after {at}");
+            quick.took(kind, 0);
+            quick.took(kind, QUICK_NS_MAX + 1);
+        }
+        assert!(!quick.is_quick(kind), "the last was slow");
+        quick.took(kind, 0);
+        assert!(quick.is_quick(kind));
+        quick.failed(kind);
+        quick.took(kind + KINDS as u32, 0);
+        assert!(quick.is_quick(kind + KINDS as u32), "another owes nothing");
     }
 }

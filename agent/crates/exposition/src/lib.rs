@@ -6,8 +6,8 @@
 //! node_exporter is with its textfiles, `scrape` is exactly as lenient as Prometheus is with its targets (text,
 //! OpenMetrics, protobuf). No file, socket or clock is touched here.
 //!
-//! Read `print` first, then `packed` (its gzip), `federate`, `parse`, `scrape`. There are examples at [`Scrape`] (entry by entry),
-//! [`ScrapeFiller`] (a batch at once) and [`TextStream`] (a file larger than memory).
+//! Read `print` first, then `packed` (its gzip), `federate`, `parse`, `scrape`. There are examples at [`Scrape`] (entry
+//! by entry), [`ScrapeFiller`] (a batch at once) and [`TextStream`] (a file larger than memory).
 
 mod federate;
 mod federate_proto;

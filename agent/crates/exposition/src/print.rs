@@ -36,7 +36,7 @@ pub struct TextWriter {
     values: Vec<Range<u32>>,
 }
 
-/// How long most values are not.
+/// Most values are no longer than this.
 const VALUE_BYTES: usize = 10;
 
 /// A text without its values.

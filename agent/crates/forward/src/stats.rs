@@ -59,8 +59,8 @@ pub struct Stats {
     /// Selected rows that this kind of upstream cannot carry: over the frame's limit, a second sample of a series
     /// at one time in one frame, and over MQTT native histograms and staleness markers. Saved.
     pub left_out_rows: u64,
-    /// Frames in doubt at a restart that could not be made again as they were: rows were overwritten meanwhile, or
-    /// the configuration changed.
+    /// Frames in doubt that could not be made again as they were: at a restart, because rows were overwritten meanwhile
+    /// or the configuration changed; and before they were sent, because a clock was set back.
     pub changed_frames: u64,
     /// Samples in the frame that is on its way or in doubt.
     pub in_flight_rows: u64,

@@ -124,6 +124,7 @@ impl<'a> Source<'a> {
         let pages = self.pages.as_mut().ok_or((Fault::Damaged, 0))?;
         let (meta, groups) = Groups::load(pages, number, start).map_err(|fault| (fault, 0))?;
         let mut bytes = Vec::new();
+        self.unpacker.kept_bytes_max = self.share.of(KEPT_BYTES_MAX);
         groups.bytes(pages, &mut self.unpacker, (0, meta.index_bytes), &mut bytes)?;
         let from = meta.bytes().ok_or((Fault::Damaged, 0))?;
         let index = BlockIndex::take(&mut Take::new(&bytes), meta.rows, from).ok_or((Fault::Damaged, 0))?;
@@ -237,6 +238,11 @@ impl Reader {
     #[must_use]
     pub fn at_hand(&self) -> Reader {
         Reader { at_hand: true, ..self.clone() }
+    }
+
+    /// Returns whether somebody writes just now, so that a reader would wait.
+    pub fn is_busy(&self) -> bool {
+        self.shared.is_written()
     }
 
     fn source(&self) -> Source<'_> {

@@ -6,7 +6,7 @@
 //! full the oldest frozen block is dropped and counted. `state` is what readers share, behind a lock held briefly.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 use std::{fmt, io};
 
 use model::{Disk, Mono, Now, ReadAt, RowId, SourceId, UnixMs};
@@ -255,6 +255,11 @@ impl Shared {
 
     pub fn read(&self) -> RwLockReadGuard<'_, State> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns whether somebody writes just now, so that a reader would wait.
+    pub fn is_written(&self) -> bool {
+        matches!(self.state.try_read(), Err(TryLockError::WouldBlock))
     }
 
     pub fn write(&self) -> RwLockWriteGuard<'_, State> {

@@ -199,11 +199,12 @@ fn lines_plan(lines: &Lines, key: (u32, u32), asked: &Asked, kept: &mut Kept, by
         kept.bytes -= old.bytes();
         (*had, *old) = (Vec::new(), Rc::default());
     }
-    if kept.lines.contains_key(&key)
-        && kept.has_room(plan.bytes(), bytes_max)
-        && let Some((_, had, kept_plan)) = kept.lines.get_mut(&key)
-    {
-        (*had, *kept_plan) = (kept.has.clone(), Rc::clone(&plan));
+    if kept.lines.contains_key(&key) && kept.has_room(plan.bytes(), bytes_max) {
+        match kept.lines.get_mut(&key) {
+            Some((_, had, kept_plan)) => (*had, *kept_plan) = (kept.has.clone(), Rc::clone(&plan)),
+            // The lines were let go to make room.
+            None => kept.bytes -= plan.bytes(),
+        }
     }
     plan
 }
