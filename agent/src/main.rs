@@ -6,7 +6,7 @@
 /// The C library of the static binary keeps what a burst took, in powers of two and for each processor: after four
 /// heavy queries at once twice what this one does. See ARCHITECTURE.md.
 #[global_allocator]
-static HEAP: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+static HEAP: kernel::heap::Heap = kernel::heap::Heap;
 
 fn main() -> std::process::ExitCode {
     narthex::cli::main(std::env::args_os())

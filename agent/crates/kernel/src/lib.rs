@@ -1,6 +1,6 @@
 //! System calls that no safe library offers: how the kernel keeps its clock, and what the driver of a network device
-//! says of itself; two functions of the C library that are slow where we are linked statically; and the instruction
-//! of the processor for the store's checksum.
+//! says of itself; two functions of the C library that are slow where we are linked statically; the instruction of the
+//! processor for the store's checksum; and the memory of the process.
 //!
 //! This is the only crate with an unsafe block, and it is small on purpose: each function here is one call with
 //! its arguments checked and its answer believed. Everything else goes through rustix.
@@ -8,6 +8,7 @@
 mod checksum;
 #[cfg(any(test, all(target_env = "musl", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 mod compare;
+pub mod heap;
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
