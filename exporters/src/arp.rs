@@ -23,7 +23,7 @@ pub const INFO: CollectorInfo = CollectorInfo {
     default_on: true,
     make: |settings| {
         let has_published = !settings.switch(NETLINK.name, true)?;
-        let filter = Filter::new(settings, INCLUDE.name, (EXCLUDE.name, EXCLUDE.default), None)?;
+        let filter = Filter::both(settings, (INCLUDE.name, ""), (EXCLUDE.name, ""))?;
         Ok(Box::new(Arp { file: Reader::new(), filter, has_published, counts: Vec::new(), text: String::new() }))
     },
     flags: &[INCLUDE, EXCLUDE, NETLINK],

@@ -80,7 +80,7 @@ static SET_FILES: [Entry; 10] = [
     (
         "internal/btree_read_average_duration_us",
         gauge("node_bcache_btree_read_average_duration_seconds", "Average btree read duration.", SET),
-        1e9,
+        1e-9,
     ),
     (
         "internal/cache_read_races",

@@ -159,7 +159,7 @@ struct Counter {
 impl Ethtool {
     fn new(settings: &Settings) -> Result<Ethtool, SettingsError> {
         Ok(Ethtool {
-            devices: Filter::new(settings, INCLUDE.name, (EXCLUDE.name, EXCLUDE.default), None)?,
+            devices: Filter::both(settings, (INCLUDE.name, ""), (EXCLUDE.name, ""))?,
             metrics: Filter::both(settings, (METRICS.name, METRICS.default), ("", ""))?,
             names: Names::default(),
             answer: Vec::new(),

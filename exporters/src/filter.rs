@@ -1,7 +1,7 @@
 //! Which devices, mount points or file system types are told: the peer's pairs of `-include` and `-exclude` flags.
 //!
 //! The patterns match anywhere in a name, as Go's `MatchString`. Giving `-include` puts the default `-exclude` out
-//! of force; giving both is refused, as the peer refuses it. Answers are remembered by name, because the same
+//! of force; giving both is refused where the peer refuses it. Answers are remembered by name, because the same
 //! names come at every collection and an engine run for each would be most of the work.
 
 use model::Pattern;
@@ -19,28 +19,28 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Reads the pair of flags; `aliases` are older names of the `-exclude` flag.
+    /// Reads a pair of flags of which one may be given; `alias` is an older name of the `-exclude` flag, which
+    /// `-include` puts out of force too. An empty value is none, but that it puts the default out of force.
     pub fn new(
         settings: &Settings,
         include: &str,
         (exclude, default): (&str, &str),
         alias: Option<&str>,
     ) -> Result<Filter, SettingsError> {
-        let given = |flag: &str| settings.value(flag).is_some();
-        let exclude = match alias {
-            Some(alias) if given(alias) && !given(exclude) => alias,
-            _ => exclude,
+        let has_text = |flag: &str| settings.value(flag).is_some_and(|text| !text.is_empty());
+        let is_given = settings.value(exclude).is_some();
+        let alias = alias.filter(|alias| has_text(alias));
+        let clash = match alias {
+            Some(alias) if is_given => Some(alias),
+            _ => (has_text(include) && has_text(exclude)).then_some(include),
         };
-        if given(include) && given(exclude) {
+        if let Some(flag) = clash {
             let what = format!("is mutually exclusive with --{exclude}");
-            return Err(SettingsError { flag: include.to_owned(), what });
+            return Err(SettingsError { flag: flag.to_owned(), what });
         }
-        let default = if given(include) { "" } else { default };
-        Ok(Filter {
-            include: settings.pattern(include, "")?,
-            exclude: settings.pattern(exclude, default)?,
-            answers: Vec::new(),
-        })
+        let default = if is_given || has_text(include) { "" } else { default };
+        let exclude = alias.filter(|_| !has_text(include)).unwrap_or(exclude);
+        Filter::both(settings, (include, ""), (exclude, default))
     }
 
     /// Reads a pair of flags that may both be given, with their defaults.
@@ -120,6 +120,30 @@ mod tests {
         check(&[(INCLUDE, "o$")], &["lo"], &["eth0"]);
         check(&[(EXCLUDE, "eth")], &["lo"], &["eth0", "veth1"]);
         check(&[(EXCLUDE, "")], &["lo", "eth0"], &[]);
+        check(&[(INCLUDE, ""), (EXCLUDE, "")], &["lo", "eth0"], &[]);
+        check(&[(INCLUDE, "")], &["eth0"], &["lo"]);
+        check(&[(INCLUDE, ""), (EXCLUDE, "eth")], &["lo"], &["eth0"]);
+        check(&[(INCLUDE, "eth"), (EXCLUDE, "")], &["eth0"], &["lo"]);
+    }
+
+    #[cfg(feature = "diskstats")]
+    #[test]
+    fn an_older_name_counts_for_the_flag_that_was_not_given() {
+        let [include, exclude, old] =
+            ["device-include", "device-exclude", "ignored-devices"].map(|name| format!("collector.diskstats.{name}"));
+        let wanted = |flags: &[(&str, &str)]| {
+            let mut settings = Settings::new();
+            flags.iter().for_each(|(flag, value)| assert!(settings.set(flag, Some(value)).is_ok(), "{flag}"));
+            let mut filter = Filter::new(&settings, &include, (&exclude, "^ram"), Some(&old)).ok()?;
+            Some(["ram0", "sda", "sdb"].map(|name| filter.is_wanted(name)))
+        };
+        assert_eq!(wanted(&[]), Some([false, true, true]));
+        assert_eq!(wanted(&[(&old, "sda")]), Some([true, false, true]));
+        assert_eq!(wanted(&[(&old, "")]), Some([false, true, true]));
+        assert_eq!(wanted(&[(&old, "sda"), (&include, "sd")]), Some([false, true, true]));
+        assert_eq!(wanted(&[(&old, ""), (&exclude, "sdb")]), Some([true, true, false]));
+        assert_eq!(wanted(&[(&old, "sda"), (&exclude, "sdb")]), None);
+        assert_eq!(wanted(&[(&old, "sda"), (&exclude, "")]), None);
     }
 
     #[test]

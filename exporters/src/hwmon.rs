@@ -77,8 +77,8 @@ struct Hwmon {
 impl Hwmon {
     fn new(settings: &Settings) -> Result<Hwmon, SettingsError> {
         Ok(Hwmon {
-            chip_filter: Filter::new(settings, CHIP_INCLUDE.name, (CHIP_EXCLUDE.name, ""), None)?,
-            sensor_filter: Filter::new(settings, SENSOR_INCLUDE.name, (SENSOR_EXCLUDE.name, ""), None)?,
+            chip_filter: Filter::both(settings, (CHIP_INCLUDE.name, ""), (CHIP_EXCLUDE.name, ""))?,
+            sensor_filter: Filter::both(settings, (SENSOR_INCLUDE.name, ""), (SENSOR_EXCLUDE.name, ""))?,
             names: Names::default(),
             chips: Vec::new(),
             desk: Desk::default(),

@@ -31,8 +31,8 @@ pub const INFO: CollectorInfo = CollectorInfo {
 const DIR: &str = "class/infiniband";
 const LABELS: &[&str] = &["device", "port"];
 const BYTES_PER_SECOND_PER_GBIT: f64 = 125e6;
-/// Data is counted in words of four bytes, each a quarter of what it is divided by.
-const WORDS: f64 = 0.25;
+/// Data is counted in words of four bytes, and told in bytes.
+const WORDS: f64 = 4.0;
 
 static FACTS: Head = gauge(
     "node_infiniband_info",

@@ -63,7 +63,7 @@ impl Interrupts {
     fn new(settings: &Settings) -> Result<Interrupts, SettingsError> {
         Ok(Interrupts {
             file: Reader::new(),
-            filter: Filter::new(settings, INCLUDE.name, (EXCLUDE.name, EXCLUDE.default), None)?,
+            filter: Filter::both(settings, (INCLUDE.name, ""), (EXCLUDE.name, ""))?,
             has_zeros: settings.switch(ZEROS.name, true)?,
             text: Text::default(),
         })

@@ -23,7 +23,7 @@ pub const INFO: CollectorInfo = CollectorInfo {
     default_on: true,
     make: |settings| {
         Ok(Box::new(PowerSupply {
-            filter: Filter::new(settings, "", (IGNORED.name, IGNORED.default), None)?,
+            filter: Filter::both(settings, ("", ""), (IGNORED.name, IGNORED.default))?,
             names: Names::default(),
             file: Reader::new(),
             words: Words::default(),

@@ -137,13 +137,14 @@ impl Settings {
         }
     }
 
-    /// Returns a pattern that may match anywhere in a text, as Go's `MatchString`; empty means none.
+    /// Returns a pattern that may match anywhere in a text, as Go's `MatchString`; empty means none, but where there is
+    /// a default: there it matches everything, as with the peer.
     ///
     /// # Errors
     /// When it is no regular expression.
     pub fn pattern(&self, flag: &str, default: &str) -> Result<Option<Pattern>, SettingsError> {
         match self.value(flag).unwrap_or(default) {
-            "" => Ok(None),
+            "" if default.is_empty() => Ok(None),
             text => match Pattern::new(&format!(".*(?:{text}).*")) {
                 Ok(pattern) => Ok(Some(pattern)),
                 Err(error) => Err(SettingsError { flag: flag.to_owned(), what: error.reason }),
@@ -270,6 +271,16 @@ mod tests {
         assert!(!on("loadavg") && on("stat"));
         assert_eq!(settings.switch("collector.stat.softirq", false), Ok(true));
         assert_eq!(settings.host().procfs, std::path::Path::new("proc"));
+    }
+
+    #[test]
+    fn an_empty_pattern_matches_all_where_there_is_a_default() {
+        let mut settings = Settings::new();
+        let flag = "collector.tapestats.ignored-devices";
+        assert!(settings.pattern(flag, "").is_ok_and(|pattern| pattern.is_none()));
+        settings.set(flag, Some("")).expect("a value");
+        let pattern = settings.pattern(flag, "^$").expect("good");
+        assert!(pattern.is_some_and(|pattern| pattern.is_match("st0")));
     }
 
     #[test]

@@ -10,7 +10,8 @@ use crate::host::Reader;
 use crate::sheet::{Head, Sheet};
 use crate::single::Words;
 
-/// A file, the family its number becomes, and by how much the number is divided.
+/// A file, the family its number becomes, and by how much the number is multiplied, as the peer does: what comes of it
+/// is not always what comes of a division.
 pub type Entry = (&'static str, Head, f64);
 
 /// Reads one number: `None` is odd, `Some(None)` says that there is nothing to tell.
@@ -60,9 +61,9 @@ impl Shelf {
         labels: &[&str],
         sheet: &mut Sheet,
     ) {
-        for (name, head, divisor) in entries {
+        for (name, head, factor) in entries {
             let value = self.number(base, name, parse, absent);
-            sheet.put_some(head, labels, value.map(|value| value / divisor));
+            sheet.put_some(head, labels, value.map(|value| value * factor));
         }
     }
 

@@ -102,7 +102,12 @@ impl Asked {
         }
         for (index, value) in values().enumerate() {
             let Some(value) = value.map(|value| value as f64) else { continue };
-            let (metric, help) = &self.metrics[if self.has_keys { index } else { 0 }];
+            let at = if self.has_keys { index } else { 0 };
+            let (metric, help) = &self.metrics[at];
+            // Of keys with one name the first counts.
+            if self.metrics[..at].iter().any(|(known, _)| known == metric) {
+                continue;
+            }
             out.family(metric, help, MetricKind::Unknown);
             let number = Decimal::new(index as u64);
             let labels = [("index", number.as_str())];
@@ -163,6 +168,7 @@ mod tests {
         check("a.b-c", "0x10\n", &["node_sysctl_a_b_c 16"], Ok(()));
         check("a", "1\t-2", &["node_sysctl_a{index=\"0\"} 1", "node_sysctl_a{index=\"1\"} -2"], Ok(()));
         check("a:x,y", "1 2", &["node_sysctl_a_x 1", "node_sysctl_a_y 2"], Ok(()));
+        check("a:x,y,x", "1 2 3", &["node_sysctl_a_x 1", "node_sysctl_a_y 2"], Ok(()));
         check("a", "1 x", &["node_sysctl_a{index=\"0\"} 1"], Err("integers"));
         check("a", "", &[], Err("a value"));
         check("a:x", "1", &[], Err("more than one value, because there are keys"));

@@ -37,7 +37,7 @@ const IGNORED: FlagInfo = FlagInfo {
 
 const DIR: &str = "class/scsi_tape";
 const LABELS: &[&str] = &["device"];
-const NANOSECONDS: f64 = 1e9;
+const NANOSECONDS: f64 = 1e-9;
 
 /// The files below `stats`.
 static FILES: [Entry; 10] = [

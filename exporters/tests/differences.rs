@@ -377,6 +377,7 @@ fn storage_and_networks_of_larger_machines_keep_their_good_files() {
     let path = |file: &str| [set, "/", file].concat();
     let files = [
         (path("congested"), "5\n"),
+        (path("internal/btree_read_average_duration_us"), "960163\n"),
         (path("tree_depth"), ""),
         (path("root_usage_percent"), "-7\n"),
         (path("bdev0/dirty_data"), "1.5k\n"),
@@ -391,6 +392,7 @@ fn storage_and_networks_of_larger_machines_keep_their_good_files() {
         check("bcache", &files, &format!("node_bcache_{family}{{"), &rows, false);
     };
     let (first, second) = ("backing_device=\"bdev0\",", "backing_device=\"bdev1\",");
+    told("btree_read_average_duration_seconds", &[("", "0.0009601630000000001")]);
     told("congested", &[("", "5")]);
     told("tree_depth", &[]);
     told("root_usage_percent", &[]);
@@ -443,6 +445,9 @@ fn storage_and_networks_of_larger_machines_keep_their_good_files() {
         ("sys/class/scsi_tape/nst1/stats/in_flight", "2\n"),
     ];
     check("tapestats", &files, "node_tape_io_now", &["node_tape_io_now{device=\"st1\"} 2"], false);
+    // Multiplied, not divided: the last digit tells.
+    let rows = ["node_tape_io_time_seconds_total{device=\"st0\"} 651.4405661420001"];
+    check("tapestats", &[("sys/class/scsi_tape/st0/stats/io_ns", "651440566142\n")], "node_tape_io_time", &rows, true);
 
     let files = [
         ("proc/spl/kstat/zfs/fm", ""),

@@ -126,9 +126,10 @@ fn cpus(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Returns a key's value in one CPU's part, empty where it is missing.
+/// Returns a key's value in one CPU's part, empty where it is missing, with the blanks that some vendors' names have.
 fn field<'a>(cpu: &'a str, key: &str) -> &'a str {
-    let value = |line: &'a str| line.split_once(':').filter(|(name, _)| name.trim_end() == key).map(|(_, v)| v.trim());
+    let value =
+        |line: &'a str| line.split_once(": ").filter(|(name, _)| name.trim_end() == key).map(|(_, value)| value);
     cpu.lines().find_map(value).unwrap_or("")
 }
 
@@ -138,10 +139,11 @@ mod tests {
 
     #[test]
     fn each_cpu_has_its_own_part() {
-        let text = "processor\t: 0\nmodel name : A processor: x\ncpu MHz : 1.5\n\nprocessor\t: 1\n\nHardware : B\n";
+        let text = "processor\t: 0\nvendor_id\t:   Shanghai  \nmodel name : A processor: x\ncpu MHz : 1.5\n\nprocessor\t: 1\n\nHardware : B\n";
         let parts: Vec<&str> = cpus(text).collect();
         assert_eq!(parts.len(), 2);
         assert_eq!(field(parts[0], "model name"), "A processor: x");
+        assert_eq!(field(parts[0], "vendor_id"), "  Shanghai  ");
         assert_eq!((field(parts[0], "processor"), field(parts[1], "processor")), ("0", "1"));
         assert_eq!((field(parts[1], "cpu MHz"), field(parts[0], "flags")), ("", ""));
     }
