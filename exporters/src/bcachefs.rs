@@ -89,7 +89,7 @@ impl Collector for Bcachefs {
     }
 
     fn collect(&mut self, host: &Host, out: &mut Batch) -> Result<(), CollectError> {
-        if !self.systems.list_if_there(&host.sysfs, &[DIR])? {
+        if !self.systems.list_if_there(&host.sysfs, &[DIR])? || self.systems.iter().next().is_none() {
             return Err(CollectError::absent("a bcachefs file system"));
         }
         let Bcachefs { systems, names, shelf, words, sheet, counters } = self;

@@ -49,6 +49,9 @@ impl Collector for Ksmd {
     }
 
     fn collect(&mut self, host: &Host, out: &mut Batch) -> Result<(), CollectError> {
+        if !self.file.is_there(&host.sysfs, &["kernel/mm/ksm"]) {
+            return Err(CollectError::absent("sharing of equal pages"));
+        }
         let mut troubles = Troubles::default();
         for (file, head, divisor) in &FILES {
             let value = unsigned(&mut self.file, &host.sysfs, &["kernel/mm/ksm/", file]);

@@ -80,8 +80,12 @@ impl Collector for Mdadm {
             let Some(disks) = number("raid_disks") else { continue };
             // Only levels with redundancy can be degraded, and only they have the file.
             let degraded = number("degraded").unwrap_or(0.0);
-            self.sheet.put(&RAID_DISKS, &[device], disks);
             self.sheet.put(&DEGRADED, &[device], degraded);
+            // What holds arrays, or is none yet, has no disks of its own.
+            let level = self.number.word(&host.sysfs, &["block/", device, "/md/level"]);
+            if !matches!(troubles.note(level).flatten(), Some("" | "container")) {
+                self.sheet.put(&RAID_DISKS, &[device], disks);
+            }
         }
         self.sheet.tell(out);
         troubles.finish()

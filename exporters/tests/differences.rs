@@ -354,6 +354,12 @@ fn files_that_older_kernels_lack_hide_no_other() {
     check("mountstats", &stats, "node_mountstats_nfs_transport_maximum_rpc_slots{export=\"b", &[row], false);
     let ksm = [("sys/kernel/mm/ksm/run", "1\n"), ("sys/kernel/mm/ksm/sleep_millisecs", "20\n")];
     check("ksmd", &ksm, "node_ksmd", &["node_ksmd_run 1", "node_ksmd_sleep_seconds 0.02"], true);
+    // A part of the kernel that is not there, or has nothing, is no success with the peer either.
+    check("ksmd", &[("sys/kernel/mm/x", "")], "node_ksmd", &[], false);
+    check("bcachefs", &[("sys/fs/bcachefs/../x", "")], "node_bcachefs", &[], false);
+    let container =
+        [("proc/mdstat", ""), ("sys/block/md9/md/level", "container\n"), ("sys/block/md9/md/raid_disks", "0\n")];
+    check("mdadm", &container, "node_md_", &["node_md_degraded{device=\"md9\"} 0"], true);
 }
 
 /// What is not tested here names the test that holds it.

@@ -144,6 +144,23 @@ fn a_summary_without_count_comes_out_whole() {
 }
 
 #[test]
+fn a_histogram_has_whole_counts_and_no_bucket_without_a_bound() {
+    let text = "# TYPE h histogram\nh_bucket{le=\"1\"} 1.5\nh_bucket{le=\"NaN\"} 2\nh_count 1e20\n# TYPE s summary\ns_count 1.9\n";
+    let (rows, error) = rows(&[("a.prom", text)]);
+    let expected = ["h_bucket{le=\"1\"} 0", "h_bucket{le=\"+Inf\"} 0", "h_sum 0", "h_count 0", "s_sum 0", "s_count 1"];
+    assert_eq!((rows, error.as_str()), (expected.map(str::to_owned).to_vec(), "0"));
+}
+
+#[test]
+fn a_help_text_that_one_file_lacks_is_another_one() {
+    let (with, without) = ("# HELP m x\nm{a=\"1\"} 1\n", "m{a=\"2\"} 2\n");
+    for (first, second, row) in [(with, without, "m{a=\"1\"} 1"), (without, with, "m{a=\"2\"} 2")] {
+        let (rows, error) = rows(&[("a.prom", first), ("b.prom", second)]);
+        assert_eq!((rows, error.as_str()), (vec![row.to_owned()], "0"));
+    }
+}
+
+#[test]
 fn what_a_collector_tells_itself_counts_first() {
     let tree = Folder::new("textfile-collision");
     fs::create_dir_all(tree.0.join("proc")).expect("a folder can be made");

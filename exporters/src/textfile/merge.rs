@@ -133,14 +133,13 @@ impl Merge {
                 self.help.push_str(path);
             }
         }
-        // What the registry drops: another kind than the first, or a help text where the first had none.
+        // What the registry drops: another kind than the first, or a help text where one had none.
         let first_kind = self.kept.first().map(|first| source.kind(*first));
         let generated = self.kept.first().is_some_and(|first| source.help(*first).is_empty());
         let help = &self.help;
         self.kept.retain(|family| {
             let own = source.help(*family);
-            let is_same_help = if generated { own.is_empty() } else { own.is_empty() || own == help };
-            let is_same = Some(source.kind(*family)) == first_kind && is_same_help;
+            let is_same = Some(source.kind(*family)) == first_kind && (own == help || generated && own.is_empty());
             if !is_same {
                 failures.note(source.blame(*family, "the kind and help text of the first file"), false);
             }
@@ -228,20 +227,20 @@ fn tell_parts<'a>(source: Source<'a>, rows: &[u32], bound: &'static str, labels:
         let row = rows.iter().rev().find(|row| suffix_of(**row) == suffix);
         row.map_or(0.0, |row| source.row(*row).value.float().unwrap_or_default())
     };
-    let count = value_of("_count") as u64 as f64;
     let is_histogram = bound == "le";
+    let count = whole(value_of("_count"), is_histogram);
     let part = if is_histogram { "_bucket" } else { "" };
     let mut has_infinity = false;
     for (index, row) in rows.iter().enumerate().filter(|(_, row)| suffix_of(**row) == part) {
         let at = |row: u32| source.parsed.labels(source.row(row)).find(|(label, _)| *label == bound);
-        let Some((_, limit)) = at(*row) else { continue };
+        let Some((_, limit)) = at(*row).filter(|(_, limit)| *limit != "NaN" || !is_histogram) else { continue };
         let is_last = !rows[index + 1..].iter().any(|later| suffix_of(*later) == part && at(*later) == at(*row));
         if !is_last {
             continue;
         }
         has_infinity |= limit == "+Inf";
         let value = source.row(*row).value.float().unwrap_or_default();
-        let value = if is_histogram { value as u64 as f64 } else { value };
+        let value = if is_histogram { whole(value, true) } else { value };
         out.add_suffixed(part, labels.with(bound, limit), value);
     }
     if is_histogram && !has_infinity {
@@ -249,6 +248,12 @@ fn tell_parts<'a>(source: Source<'a>, rows: &[u32], bound: &'static str, labels:
     }
     out.add_suffixed("_sum", labels.all(), value_of("_sum"));
     out.add_suffixed("_count", labels.all(), count);
+}
+
+/// Returns a count as the peer tells it: of a summary the whole part, of a histogram 0 where it is no whole number.
+fn whole(count: f64, is_histogram: bool) -> f64 {
+    let whole = count as u64 as f64;
+    if is_histogram && whole != count { 0.0 } else { whole }
 }
 
 /// Returns whether a series is in a family of a batch already.

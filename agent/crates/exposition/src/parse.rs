@@ -2,7 +2,7 @@
 //!
 //! As strict as the parser in prometheus/common 0.6x (`expfmt/text_parse.go`), which node_exporter's textfile
 //! collector and pushgateway use: every line ends with a newline, `# TYPE` comes once and before the samples, names
-//! are plain (no dots, no quotes), labels are unique, numbers decimal. Families come out in the order of their
+//! are plain (no dots, though they may be quoted), labels are unique, numbers decimal. Families come out in the order of their
 //! first mention, each once, wherever its samples stood; `le` and `quantile` are printed anew as numbers.
 //! What a format may say and a family need not (a missing `+Inf` bucket) is left as it is.
 //!
@@ -45,12 +45,12 @@ pub fn parse_text(text: &[u8], out: &mut Batch) -> Result<(), ParseError> {
     TextParser::new().parse(text, out)
 }
 
-/// As [`parse_text`], and names may be quoted, and then be any text: `{"my.metric", "my.label"="a"} 1`.
+/// As [`parse_text`], and quoted names may be any text: `{"my.metric", "my.label"="a"} 1`.
 ///
 /// # Errors
 /// The first line that is wrong; the batch is then unchanged.
 pub fn parse_text_with_any_names(text: &[u8], out: &mut Batch) -> Result<(), ParseError> {
-    TextParser { takes_quoted: true, ..TextParser::default() }.parse(text, out)
+    TextParser { takes_any_names: true, ..TextParser::default() }.parse(text, out)
 }
 
 /// A piece of the parser's own text.
@@ -68,8 +68,8 @@ pub struct TextParser {
     samples: Vec<Sample>,
     pairs: Vec<(Piece, Piece)>,
     order: Vec<u32>,
-    /// Whether names may be quoted.
-    takes_quoted: bool,
+    /// Whether quoted names may be any text, not only what a plain name may be.
+    takes_any_names: bool,
 }
 
 struct Family {
@@ -191,8 +191,9 @@ impl TextParser {
     }
 
     fn sample(&mut self, mut line: Cursor<'_>) -> LineResult<()> {
-        let name = line.name(true);
-        if name.is_empty() && !(self.takes_quoted && line.rest.first() == Some(&b'{')) {
+        let quoted = self.quoted(&mut line)?;
+        let name = quoted.as_deref().unwrap_or_else(|| line.name(true));
+        if name.is_empty() && line.rest.first() != Some(&b'{') {
             return Err("invalid metric name".to_owned());
         }
         let mut found = (!name.is_empty()).then(|| self.family_of(name));
@@ -215,9 +216,13 @@ impl TextParser {
             })?;
         }
         let (family, suffix) = found.ok_or("invalid metric name")?;
+        let is_histogram = bound_label(self.families[family].kind.unwrap_or_default()) == "le";
         self.families[family].kind.get_or_insert(MetricKind::Unknown);
         let value = line.until_blank();
         let value = go_float(value).ok_or_else(|| not_a("float as value", value))?;
+        if is_histogram && value < 0.0 && suffix != "_sum" {
+            return Err(format!("negative count for histogram {:?}", self.piece(self.families[family].name)));
+        }
         let mut at = None;
         if !line.rest.is_empty() {
             line.skip_blanks();
@@ -245,21 +250,19 @@ impl TextParser {
                 return Ok(metric);
             }
             let quoted = self.quoted(line)?;
-            if quoted.is_some() {
-                line.skip_blanks();
-                if line.rest.first() != Some(&b'=') {
-                    if metric.is_some() {
-                        return Err("multiple metric names".to_owned());
-                    }
-                    metric = quoted.filter(|name| !name.is_empty());
-                    if !line.take(b',') && line.rest.first() != Some(&b'}') {
-                        return Err("unexpected end of metric name".to_owned());
-                    }
-                    continue;
-                }
-            }
             let name = quoted.as_deref().unwrap_or_else(|| line.name(false));
             if name.is_empty() || name.len() > LABEL_BYTES_MAX {
+                return Err("invalid label name".to_owned());
+            }
+            line.skip_blanks();
+            if matches!(line.rest.first(), Some(b',' | b'}')) {
+                if metric.replace(name.to_owned()).is_some() {
+                    return Err("multiple metric names".to_owned());
+                }
+                line.take(b',');
+                continue;
+            }
+            if name.contains(':') && !self.takes_any_names {
                 return Err("invalid label name".to_owned());
             }
             if name == model::labels::NAME {
@@ -272,7 +275,6 @@ impl TextParser {
                 return Err(format!("at most {} labels are accepted", LABELS_MAX - 1));
             }
             let piece = self.keep(name);
-            line.skip_blanks();
             if !line.take(b'=') {
                 return Err("expected '=' after label name".to_owned());
             }
@@ -292,14 +294,18 @@ impl TextParser {
         }
     }
 
-    /// Takes a quoted name, where there may be one and one stands here.
+    /// Takes a quoted name, where one stands here.
     fn quoted(&mut self, line: &mut Cursor<'_>) -> LineResult<Option<String>> {
-        if !self.takes_quoted || !line.take(b'"') {
+        if !line.take(b'"') {
             return Ok(None);
         }
         let mut name = String::new();
         line.unescape_into(&mut name, Some(b'"'))?;
-        if name.len() > LABEL_BYTES_MAX { Err("invalid name".to_owned()) } else { Ok(Some(name)) }
+        let is_plain = Cursor { rest: name.as_bytes() }.name(true) == name;
+        match name.len() <= LABEL_BYTES_MAX && (is_plain || self.takes_any_names) {
+            true => Ok(Some(name)),
+            false => Err(format!("invalid name {name:?}")),
+        }
     }
 
     /// Prints the bounds among the labels read last anew, as the numbers they are.
@@ -459,14 +465,20 @@ impl<'a> Cursor<'a> {
         std::str::from_utf8(name).expect("ASCII letters, digits, underscores and colons")
     }
 
-    /// Appends text up to `end` (or the line's end) with its escapes undone, and takes it with the `end`.
+    /// Appends text up to `end` (or the line's end) with its escapes undone, and takes it with the `end`. What is no
+    /// UTF-8 is refused, but marked in what goes on to the line's end, which is for people to read.
     fn unescape_into(&mut self, out: &mut String, end: Option<u8>) -> LineResult<Piece> {
         let start = out.len() as u32;
         loop {
             let is_special = |b: &u8| *b == b'\\' || Some(*b) == end;
             let plain = self.rest.iter().position(is_special).unwrap_or(self.rest.len());
-            out.push_str(std::str::from_utf8(&self.rest[..plain]).map_err(|_| "invalid UTF-8".to_owned())?);
-            self.rest = &self.rest[plain..];
+            let (text, rest) = self.rest.split_at(plain);
+            match std::str::from_utf8(text) {
+                Ok(text) => out.push_str(text),
+                Err(_) if end.is_none() => out.push_str(&String::from_utf8_lossy(text)),
+                Err(_) => return Err("invalid UTF-8".to_owned()),
+            }
+            self.rest = rest;
             match self.rest {
                 [] if end.is_some() => return Err("label value contains unescaped new-line".to_owned()),
                 [] => return Ok((start, out.len() as u32)),

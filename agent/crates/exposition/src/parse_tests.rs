@@ -38,6 +38,15 @@ fn odd_but_right_texts_are_accepted() {
         ("a -Infinity\n", "a -Inf"),
         ("# TYPE h histogram\nh_bucket{le=\"1.0\"} 1\n", "h_bucket{le=\"1\"} 1"),
         ("# TYPE a GAUGE\na 1 -7\n", "a 1 -7"),
+        ("\"a\" 1\n", "a 1"),
+        ("\"a\"{b=\"c\"} 1\n", "a{b=\"c\"} 1"),
+        ("{\"a\"} 1\n", "a 1"),
+        ("{a, b=\"c\"} 1\n", "a{b=\"c\"} 1"),
+        ("{b=\"c\",\"a:d\"} 1\n", "a:d{b=\"c\"} 1"),
+        ("a{\"b\"=\"c\"} 1\n", "a{b=\"c\"} 1"),
+        ("# TYPE \"a\" gauge\na 1\n", "a 1"),
+        ("# TYPE h histogram\nh_sum -1\n", "h_sum -1"),
+        ("# TYPE s summary\ns_count -1\n", "s_count -1"),
     ] {
         assert_eq!(value(text).as_deref(), Ok(row), "{text:?}");
     }
@@ -83,6 +92,16 @@ fn wrong_texts_are_refused_with_their_line() {
         ("a{__name__=\"1\"} 1\n", 1),
         ("a.b 1\n", 1),
         ("{\"a.b\"} 1\n", 1),
+        ("\"a.b\" 1\n", 1),
+        ("a{\"b.c\"=\"d\"} 1\n", 1),
+        ("a{\"b:c\"=\"d\"} 1\n", 1),
+        ("# HELP \"a.b\" x\n", 1),
+        ("{\"a\"}{b=\"c\"} 1\n", 1),
+        ("\"a 1\n", 1),
+        ("\"\" 1\n", 1),
+        ("{a=\"b\"} 1\n", 1),
+        ("# TYPE h histogram\nh_count -1\n", 2),
+        ("# TYPE h histogram\nh_bucket{le=\"1\"} -0.5\n", 2),
         ("a{b=\"\\t\"} 1\n", 1),
         ("# HELP a \\t\n", 1),
         ("a{b=\"c\n\"} 1\n", 1),
@@ -104,6 +123,8 @@ fn wrong_texts_are_refused_with_their_line() {
     let mut batch = Batch::new();
     assert_eq!(parse_text(b"a 1\na{b=\"\xff\"} 1\n", &mut batch).expect_err("not UTF-8").line, 2);
     assert!(batch.rows().is_empty());
+    assert_eq!(parse_text(b"# HELP a 7\xb0\na 1\n", &mut batch), Ok(()));
+    assert_eq!(batch.help(&batch.families()[0]), "7\u{fffd}");
 }
 
 #[test]
@@ -187,10 +208,7 @@ fn quoted_names_are_any_text() {
         ]
     );
     assert_eq!(batch.help(&batch.families()[0]), "Help.");
-    for wrong in
-        ["{\"a\", \"b\"} 1\n", "a{\"b\"} 1\n", "{} 1\n", "{\"\"} 1\n", "{\"a} 1\n", "\"a\" 1\n", "{\"a\" b=\"c\"} 1\n"]
-    {
+    for wrong in ["{\"a\", \"b\"} 1\n", "a{\"b\"} 1\n", "{} 1\n", "{\"\"} 1\n", "{\"a} 1\n", "{\"a\" b=\"c\"} 1\n"] {
         assert!(parse_text_with_any_names(wrong.as_bytes(), &mut Batch::new()).is_err(), "{wrong}");
     }
-    assert!(parse_text(b"{\"a\"} 1\n", &mut Batch::new()).is_err());
 }
