@@ -10,6 +10,7 @@
 pub mod labels;
 pub mod matcher;
 pub mod pattern;
+mod re2;
 
 pub mod batch;
 pub mod engine;

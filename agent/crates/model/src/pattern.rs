@@ -110,6 +110,9 @@ impl fmt::Debug for Pattern {
 }
 
 fn engine(text: &str) -> Result<Regex, String> {
+    if let Some(complaint) = crate::re2::complaint(text) {
+        return Err(complaint);
+    }
     compile(&format!("^(?s:{})$", unquote(text)))
 }
 

@@ -62,6 +62,11 @@ pub(crate) fn go_float(value: f64) -> String {
     out
 }
 
+/// Returns a float as Go's `%f` prints it.
+pub(crate) fn go_fixed(value: f64) -> String {
+    if value.is_finite() { format!("{value:.6}") } else { plain_float(value) }
+}
+
 /// Returns a float without exponent, as literals are printed.
 fn plain_float(value: f64) -> String {
     let mut out = String::new();

@@ -50,7 +50,7 @@ receivers:
             "a.yml:4:17: route.group_by[1]: duplicated label \"a\" in group_by",
             "a.yml:5:19: route.group_interval: group_interval cannot be zero",
             "a.yml:7:18: route.routes[0].matchers[0]: no operator in \"a\", expected a matcher such as severity=\"critical\"",
-            "a.yml:7:21: route.routes[0].matchers[1]: pattern \"(\": found open group without closing ')', expected a matcher such as severity=\"critical\"",
+            "a.yml:7:21: route.routes[0].matchers[1]: pattern \"(\": missing closing ): `(`, expected a matcher such as severity=\"critical\"",
             "a.yml:8:7: route.routes[0].reciever: unknown key, expected receiver",
             "a.yml:11:11: receivers[1].name: notification config name \"a\" is not unique",
             "a.yml:13:23: receivers[2].webhook_configs[0]: one of url or url_file must be configured",

@@ -61,10 +61,16 @@ impl<'a> Groups<'a> {
 }
 
 impl Cx<'_> {
-    pub(super) fn aggregate(&self, aggregate: &Aggregate, grid: &Grid, sink: &mut Sink<'_>) -> Result<(), EvalError> {
+    pub(super) fn aggregate(
+        &self,
+        span: Span,
+        aggregate: &Aggregate,
+        grid: &Grid,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), EvalError> {
         use AggregateOp::*;
         match aggregate.op {
-            Topk | Bottomk | Limitk | LimitRatio => self.choose(aggregate, grid, sink),
+            Topk | Bottomk | Limitk | LimitRatio => self.choose(span, aggregate, grid, sink),
             CountValues => self.count_values(aggregate, grid, sink),
             Quantile => self.quantile(aggregate, grid, sink),
             _ => self.fold(aggregate, grid, sink),
@@ -127,11 +133,11 @@ impl Cx<'_> {
     }
 
     /// `topk`, `bottomk`, `limitk`, `limit_ratio`: some of the series, as they are.
-    fn choose(&self, aggregate: &Aggregate, grid: &Grid, sink: &mut Sink<'_>) -> Result<(), EvalError> {
+    fn choose(&self, span: Span, aggregate: &Aggregate, grid: &Grid, sink: &mut Sink<'_>) -> Result<(), EvalError> {
         let is_ratio = aggregate.op == AggregateOp::LimitRatio;
         let params = self.parameter(aggregate, grid, Some(if is_ratio { "Ratio" } else { "Parameter" }))?;
-        self.check_parameters(aggregate, &params)?;
         let (mut all, groups) = self.grouped(aggregate, grid)?;
+        self.check_parameters(aggregate, &params)?;
         self.drop_vector(&all);
         let mut order: Vec<usize> = Vec::new();
         let mut chosen = Vec::new();
@@ -139,7 +145,9 @@ impl Cx<'_> {
         for (_, members) in &groups {
             for (step, param) in params.iter().enumerate() {
                 self.pass_by(members.len())?;
-                self.choose_step(aggregate, &all, members, step, *param, &mut chosen);
+                if self.choose_step(aggregate, &all, members, step, *param, &mut chosen) {
+                    self.info(span, &format!("ignored histogram in {} aggregation", aggregate.op.as_str()));
+                }
                 chosen.iter().for_each(|at| kept[*at] = true);
                 for at in members {
                     if !std::mem::take(&mut kept[*at]) {
@@ -171,7 +179,7 @@ impl Cx<'_> {
             }
             return Ok(());
         }
-        let span = aggregate.param.as_ref().map_or(Span::default(), |param| param.span);
+        let span = param_span(aggregate);
         for (value, cap, over) in [(most, 1.0, most > 1.0), (least, -1.0, least < -1.0)] {
             if over {
                 let text = "ratio value should be between -1 and 1, got";
@@ -181,6 +189,7 @@ impl Cx<'_> {
         Ok(())
     }
 
+    /// Finds the chosen of a step; returns whether histograms were left out.
     fn choose_step(
         &self,
         aggregate: &Aggregate,
@@ -189,12 +198,14 @@ impl Cx<'_> {
         step: usize,
         param: f64,
         chosen: &mut Vec<usize>,
-    ) {
+    ) -> bool {
+        let mut left_out = false;
         chosen.clear();
         let present = members.iter().copied().filter(|at| all[*at].has(step));
         let count = if param >= 1.0 { param as usize } else { 0 };
         match aggregate.op {
             AggregateOp::Limitk => chosen.extend(present.take(count)),
+            AggregateOp::Topk | AggregateOp::Bottomk if count == 0 => {}
             AggregateOp::LimitRatio => chosen.extend(present.filter(|at| in_ratio(param, &all[*at].labels))),
             op => {
                 let value = |at: usize| all[at].floats[step];
@@ -203,8 +214,7 @@ impl Cx<'_> {
                 let less = |a: usize, b: usize| value(a).is_nan() || is_beyond(value(b), value(a));
                 for at in present {
                     if all[at].float(step).is_none() {
-                        let text = format!("ignored histogram in {} aggregation", op.as_str());
-                        self.info(aggregate.expr.span, &text);
+                        left_out = true;
                     } else if chosen.len() < count {
                         heap::push(chosen, at, &less);
                     } else if let Some(root) = chosen.first().map(|root| value(*root))
@@ -221,15 +231,18 @@ impl Cx<'_> {
                 });
             }
         }
+        left_out
     }
 
     fn quantile(&self, aggregate: &Aggregate, grid: &Grid, sink: &mut Sink<'_>) -> Result<(), EvalError> {
         let params = self.parameter(aggregate, grid, None)?;
-        let span = aggregate.param.as_ref().map_or(Span::default(), |param| param.span);
-        for q in params.iter().filter(|q| !(0.0..=1.0).contains(*q)) {
-            self.warn(span, &format!("quantile value should be between 0 and 1, got {}", go_float(*q)));
-        }
         let (all, groups) = self.grouped(aggregate, grid)?;
+        // As in Prometheus: NaN, or the largest and the least of what is out of bounds.
+        let extreme = |pick: fn(f64, f64) -> f64| {
+            params.iter().copied().reduce(|a, b| if a.is_nan() || b.is_nan() { f64::NAN } else { pick(a, b) })
+        };
+        let extremes: Vec<f64> = [extreme(f64::max), extreme(f64::min)].into_iter().flatten().collect();
+        super::call::check_quantile(self, param_span(aggregate), &extremes);
         let mut values = Vec::new();
         for (labels, members) in groups {
             let drop_name = all[members[0]].drop_name;
@@ -259,6 +272,8 @@ impl Cx<'_> {
             Ok(label) if !label.is_empty() => label,
             _ => return Err(EvalError::new(format!("invalid label name {}", quote_bytes(param)))),
         };
+        // A label that is left out is left out of the result too.
+        let is_left_out = aggregate.without && (label == NAME || aggregate.grouping.iter().any(|name| name == label));
         let mut groups = Groups::new(aggregate);
         let mut index: HashMap<Labels, usize> = HashMap::new();
         let mut out: Vec<Series> = Vec::new();
@@ -267,7 +282,7 @@ impl Cx<'_> {
             let labels = groups.labels[group].clone();
             for step in 0..grid.steps {
                 let Some(point) = series.get(step) else { continue };
-                let labels = labels.with(label, &value_text(&point));
+                let labels = if is_left_out { labels.clone() } else { labels.with(label, &value_text(&point)) };
                 let at = match index.get(&labels) {
                     Some(at) => *at,
                     None => {
@@ -285,6 +300,11 @@ impl Cx<'_> {
         self.release(grid.steps * out.len());
         out.into_iter().try_for_each(sink)
     }
+}
+
+/// Where the parameter stands, without the parentheses around it.
+fn param_span(aggregate: &Aggregate) -> Span {
+    aggregate.param.as_ref().map_or(Span::default(), |param| param.unwrapped().span)
 }
 
 /// Returns whether the peer has the series of an expression in the order of their labels: they come of one selector, and

@@ -10,7 +10,7 @@ use super::{Cx, Sink, Unique, simple, text_of};
 use crate::ast::*;
 use crate::error::EvalError;
 use crate::functions::{Imp, Special};
-use crate::print::{go_float, quote};
+use crate::print::{go_fixed, go_float, quote};
 use crate::value::{Grid, Point, Series};
 
 const COUNTER_ENDINGS: [&str; 4] = ["_total", "_sum", "_count", "_bucket"];
@@ -105,9 +105,12 @@ impl Cx<'_> {
         let is_subquery = matches!(arg.unwrapped().kind, ExprKind::Subquery(_));
         let span = if is_subquery { Span::beginning() } else { arg.span };
         let others = call.args.iter().enumerate().filter(|(i, _)| *i != at).map(|(_, other)| other);
-        let param_span = others.clone().next().map_or(span, |param| param.span);
+        // As in the peer, parentheses around what changes with time do not count for its place.
+        let param_span =
+            others.clone().next().map_or(span, |param| if param.fixed { param } else { param.unwrapped() }.span);
         let params: Vec<Vec<f64>> = others.map(|param| self.scalar(param, grid)).collect::<Result<_, _>>()?;
-        check_factors(name, &params)?;
+        let smooths = name == "double_exponential_smoothing";
+        let mut refused = None;
         let keeps_name = call.function.keeps_name();
         let wants_counter = matches!(name, "rate" | "increase");
         let mut unique = Unique::strictly(self, arg);
@@ -124,12 +127,18 @@ impl Cx<'_> {
                 }
                 at_step.clear();
                 at_step.extend(params.iter().map(|values| values[step]));
+                if smooths && refused.is_none() {
+                    refused = check_factors(&at_step).err();
+                }
                 body(&Window { params: &at_step, param_span, ..*window })
             };
             if reach.extension == Extension::None {
                 self.windows(samples, reach, grid, &mut evaluate, metric, span, &mut out)?;
             } else {
                 self.extended(name, samples, reach, grid, metric, span, &mut out)?;
+            }
+            if let Some(error) = refused.take() {
+                return Err(error);
             }
             if wants_counter && out.floats.iter().any(|value| !is_stale_nan(*value)) {
                 self.check_counter(span, metric);
@@ -259,13 +268,11 @@ impl Cx<'_> {
             _ => &[],
         };
         let mut builder = LabelsBuilder::new();
-        let mut seen: Vec<&str> = Vec::new();
-        for matcher in matchers.iter().filter(|matcher| matcher.name != NAME) {
-            if matcher.op == MatchOp::Equal && !seen.contains(&matcher.name.as_str()) {
-                seen.push(&matcher.name);
+        // A label that is matched in two ways, or by anything but a value, is none of them.
+        let is_alone = |name: &str| matchers.iter().filter(|other| other.name == name).count() == 1;
+        for matcher in matchers.iter().filter(|matcher| matcher.op == MatchOp::Equal && matcher.name != NAME) {
+            if is_alone(&matcher.name) {
                 set_label(&mut builder, &matcher.name, &matcher.value)?;
-            } else {
-                builder.remove(&matcher.name);
             }
         }
         let mut series = Series::new(builder.finish(), false, present.len());
@@ -309,13 +316,10 @@ impl Cx<'_> {
 }
 
 /// The factors of double_exponential_smoothing lie between 0 and 1.
-fn check_factors(name: &str, params: &[Vec<f64>]) -> Result<(), EvalError> {
-    if name != "double_exponential_smoothing" {
-        return Ok(());
-    }
-    for (what, short, values) in [("smoothing", "sf", &params[0]), ("trend", "tf", &params[1])] {
-        if let Some(value) = values.iter().find(|value| !(**value > 0.0 && **value < 1.0)) {
-            let text = format!("invalid {what} factor. Expected: 0 < {short} < 1, got: {value:.6}");
+fn check_factors(params: &[f64]) -> Result<(), EvalError> {
+    for ((what, short), value) in [("smoothing", "sf"), ("trend", "tf")].into_iter().zip(params) {
+        if *value <= 0.0 || *value >= 1.0 {
+            let text = format!("invalid {what} factor. Expected: 0 < {short} < 1, got: {}", go_fixed(*value));
             return Err(EvalError::new(text));
         }
     }

@@ -218,7 +218,7 @@ impl Cx<'_> {
             ExprKind::Vector(selector) => self.select(expr.span, selector, grid, sink),
             ExprKind::Unary { negate, expr } => self.unary(*negate, expr, grid, sink),
             ExprKind::Call(call) => self.call(expr.span, call, grid, sink),
-            ExprKind::Aggregate(aggregate) => self.aggregate(aggregate, grid, sink),
+            ExprKind::Aggregate(aggregate) => self.aggregate(expr.span, aggregate, grid, sink),
             ExprKind::Binary(binary) if streams(binary) => self.stream_with_scalar(expr.span, binary, grid, sink),
             ExprKind::Binary(_) => match self.chain(expr, grid)? {
                 Val::Vector(all) => self.pass_on(all, sink),

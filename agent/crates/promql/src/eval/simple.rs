@@ -52,29 +52,40 @@ pub(crate) fn go_min(a: f64, b: f64) -> f64 {
     -go_max(-a, -b)
 }
 
+/// What Go makes of a time that is no number or too large, on the peer's x86-64: the last one it can think of.
+const NO_TIME: UnixMs = UnixMs(i64::MIN);
+
 /// Floored as Go's `time.Unix(int64(v), 0)`.
 pub(crate) fn time_of(seconds: f64) -> UnixMs {
-    UnixMs((seconds as i64).saturating_mul(1000))
+    const END: f64 = (1u64 << 63) as f64;
+    match (-END..END).contains(&seconds) {
+        true => UnixMs((seconds as i64).saturating_mul(1000).max(NO_TIME.0 + 1)),
+        false => NO_TIME,
+    }
+}
+
+fn civil(at: UnixMs) -> [i64; 7] {
+    if at == NO_TIME { [292_277_026_596, 12, 4, 15, 30, 8, 0] } else { at.civil() }
 }
 
 pub(crate) fn year(at: UnixMs) -> f64 {
-    at.civil()[0] as f64
+    civil(at)[0] as f64
 }
 
 pub(crate) fn month(at: UnixMs) -> f64 {
-    at.civil()[1] as f64
+    civil(at)[1] as f64
 }
 
 pub(crate) fn day_of_month(at: UnixMs) -> f64 {
-    at.civil()[2] as f64
+    civil(at)[2] as f64
 }
 
 pub(crate) fn hour(at: UnixMs) -> f64 {
-    at.civil()[3] as f64
+    civil(at)[3] as f64
 }
 
 pub(crate) fn minute(at: UnixMs) -> f64 {
-    at.civil()[4] as f64
+    civil(at)[4] as f64
 }
 
 fn is_leap(year: i64) -> bool {
@@ -90,7 +101,7 @@ fn month_days(year: i64, month: i64) -> i64 {
 }
 
 pub(crate) fn days_in_month(at: UnixMs) -> f64 {
-    let [year, month, ..] = at.civil();
+    let [year, month, ..] = civil(at);
     month_days(year, month) as f64
 }
 
@@ -100,7 +111,7 @@ pub(crate) fn day_of_week(at: UnixMs) -> f64 {
 }
 
 pub(crate) fn day_of_year(at: UnixMs) -> f64 {
-    let [year, month, day, ..] = at.civil();
+    let [year, month, day, ..] = civil(at);
     ((1..month).map(|month| month_days(year, month)).sum::<i64>() + day) as f64
 }
 

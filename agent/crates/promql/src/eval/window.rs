@@ -325,7 +325,8 @@ pub(crate) fn quantile(window: &Window<'_>) -> Option<Point> {
         let text = format!("quantile value should be between 0 and 1, got {}", crate::print::go_float(q));
         window.cx.warn(window.param_span, &text);
     }
-    window.ignore_hists();
+    // The peer has this stand at the quantile too.
+    Window { span: window.param_span, ..*window }.ignore_hists();
     float(quantile_of(q, &mut window.floats.to_vec()))
 }
 

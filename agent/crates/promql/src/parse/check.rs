@@ -117,7 +117,7 @@ impl Checker<'_> {
             return self.fail(operator, "comparisons between scalars must use BOOL modifier".into());
         }
         let Some(matching) = &binary.matching else { return Ok(()) };
-        if let Some(label) = matching.include.iter().find(|label| matching.on && matching.labels.contains(label)) {
+        if let Some(label) = matching.labels.iter().find(|label| matching.on && matching.include.contains(label)) {
             let text = format!("label {} must not occur in ON and GROUP clause at once", quote(label));
             return self.fail(operator, text);
         }

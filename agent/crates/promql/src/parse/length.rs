@@ -32,12 +32,17 @@ impl Parser<'_> {
         if !self.length_begins(true)? {
             return Ok(None);
         }
-        let expr = self.length_operand("offset")?;
+        let expr = self.length_operand(false)?;
         self.length(expr).map(Some)
     }
 
     fn length(&self, expr: DurationExpr) -> Parsed<Length> {
-        let span = expr.span;
+        // The innermost is what the peer comes upon first.
+        let mut first = &expr;
+        while let DurationKind::Paren(inner) | DurationKind::Binary { lhs: inner, .. } = &first.kind {
+            first = inner;
+        }
+        let span = first.span;
         let length = Length::of(expr);
         if length.expr.is_some() && !self.features.duration_expressions {
             return Err(self.error(span, "experimental duration expression is not enabled"));
@@ -56,7 +61,7 @@ impl Parser<'_> {
 
     fn length_expr(&mut self, least: u8) -> Parsed<DurationExpr> {
         self.enter()?;
-        let mut left = self.length_operand("")?;
+        let mut left = self.length_operand(true)?;
         while let Kind::Op(op) = self.peek()?.kind {
             use BinaryOp::*;
             if !matches!(op, Add | Sub | Mul | Div | Mod | Pow) || op.precedence() < least {
@@ -86,19 +91,19 @@ impl Parser<'_> {
         Ok(DurationExpr { span, kind, height: below + 1 })
     }
 
-    fn length_operand(&mut self, context: &str) -> Parsed<DurationExpr> {
+    fn length_operand(&mut self, is_range: bool) -> Parsed<DurationExpr> {
         let token = self.peek()?;
         match token.kind {
             Kind::Op(op @ (BinaryOp::Add | BinaryOp::Sub)) => {
                 self.take()?;
                 if !self.length_begins(true)? {
-                    return Err(self.unexpected(context, if context.is_empty() { "" } else { "number or duration" }));
+                    return Err(self.unexpected("", ""));
                 }
-                let inner = match context.is_empty() {
+                let inner = match is_range {
                     true => self.length_expr(BinaryOp::Pow.precedence())?,
                     false => {
                         self.enter()?;
-                        let inner = self.length_operand(context)?;
+                        let inner = self.length_operand(is_range)?;
                         self.nesting -= 1;
                         inner
                     }
@@ -117,15 +122,14 @@ impl Parser<'_> {
             Kind::LeftParen => {
                 self.take()?;
                 let inner = self.length_expr(0)?;
-                let close = self.expect(Kind::RightParen, context, if context.is_empty() { "" } else { "\")\"" })?;
+                let close = self.expect(Kind::RightParen, "", "")?;
                 let below = inner.height;
                 self.length_node(token.span.to(close.span), below, DurationKind::Paren(Box::new(inner)))
             }
             Kind::Keyword(word @ (Word::Step | Word::Range | Word::MinOf | Word::MaxOf)) => {
                 self.length_function(token, word)
             }
-            _ if context.is_empty() => Err(self.unexpected("", "")),
-            _ => Err(self.unexpected(context, "number or duration")),
+            _ => Err(self.unexpected("", "")),
         }
     }
 

@@ -237,8 +237,13 @@ impl<'a> Lexer<'a> {
             '0'..='9' => return self.number_or_duration(),
             '.' if self.peek().is_some_and(|c| c.is_ascii_digit()) => return self.number_or_duration(),
             '"' | '\'' | '`' => return self.quoted(c),
+            'a'..='z' | 'A'..='Z' | '_' | ':' if self.in_brackets => return self.colon(c),
             'a'..='z' | 'A'..='Z' | '_' | ':' => return Ok(self.word()),
             '(' | ')' => return self.paren(c),
+            '[' | ']' if self.in_brackets == (c == '[') => {
+                let side = if c == '[' { "left" } else { "right" };
+                return self.fail(format!("unexpected {side} bracket '{c}'"));
+            }
             '{' => {
                 self.in_braces = true;
                 Kind::LeftBrace
@@ -248,7 +253,10 @@ impl<'a> Lexer<'a> {
                 (self.got_colon, self.got_duration) = (false, false);
                 Kind::LeftBracket
             }
-            ']' => return self.fail("unexpected right bracket ']'".into()),
+            ']' => {
+                self.in_brackets = false;
+                Kind::RightBracket
+            }
             other => return self.fail(format!("unexpected character: {}", quoted_char(Some(other)))),
         })
     }
@@ -335,6 +343,18 @@ impl<'a> Lexer<'a> {
         })
     }
 
+    /// Behind a number between brackets, any letter stands for the colon in Prometheus.
+    fn colon(&mut self, c: char) -> Lexed {
+        if let Some(word) = self.duration_word() {
+            return Ok(word);
+        }
+        if self.got_colon {
+            return self.fail(format!("unexpected colon '{c}'"));
+        }
+        self.got_colon = true;
+        Ok(Kind::Colon)
+    }
+
     fn duration_word(&mut self) -> Option<Kind> {
         let end = self.text[self.start..].find(|c| !is_word(c)).map_or(self.text.len(), |n| self.start + n);
         let word = &self.text[self.start..end];
@@ -417,6 +437,8 @@ impl<'a> Lexer<'a> {
     fn number_or_duration(&mut self) -> Lexed {
         self.got_duration = true;
         self.pos = self.start;
+        // As in Prometheus, what follows a number between brackets is read as outside of them.
+        self.in_duration = false;
         if self.scan_number() {
             return Ok(Kind::Number);
         }
@@ -426,44 +448,42 @@ impl<'a> Lexer<'a> {
         self.fail(format!("bad number or duration syntax: {}", crate::print::quote(&self.text[self.start..self.pos])))
     }
 
+    /// Reads a number as Prometheus does, whose oddities decide what is one: `0x1e` is not, for the `e`.
     fn scan_number(&mut self) -> bool {
-        let hexadecimal = self.text[self.pos..].starts_with("0x") || self.text[self.pos..].starts_with("0X");
+        let first = self.pos;
+        let hexadecimal = self.accept("0") && self.accept("xX");
         if hexadecimal {
-            self.pos += 2;
             self.accept("_");
         }
-        let (mut dots, mut exponent, mut last) = (0, false, ' ');
-        while let Some(c) = self.peek() {
-            match c {
-                '_' if last == '_' => return false,
-                '_' | '0'..='9' => {}
-                'a'..='f' | 'A'..='F' if hexadecimal => {}
-                '.' if !exponent && !hexadecimal => {
-                    dots += 1;
-                    if dots == 2 {
-                        self.pos += 1;
-                        return false;
-                    }
-                }
-                'e' | 'E' if !exponent && !hexadecimal && self.exponent_follows() => {
-                    exponent = true;
-                    self.pos += 1;
-                    if !self.peek().is_some_and(|c| c == '+' || c == '-') {
-                        continue;
-                    }
-                }
-                _ => break,
-            }
-            last = c;
+        let digits = if hexadecimal { "0123456789abcdefABCDEF" } else { "0123456789" };
+        self.accept(".");
+        self.accept(digits);
+        let (mut dot, mut exponent) = (false, false);
+        while let Some(c) = self.peek().filter(|c| "._eE".contains(*c) || digits.contains(*c)) {
             self.pos += 1;
+            let is_exponent = matches!(c, 'e' | 'E');
+            if (c == '.' && dot) || (is_exponent && exponent) {
+                return false;
+            }
+            let refused = match c {
+                '.' => "_.",
+                '_' => "._eE",
+                _ if is_exponent => {
+                    self.accept("+-");
+                    "._eE"
+                }
+                _ => {
+                    while self.accept(digits) {}
+                    continue;
+                }
+            };
+            dot |= c == '.';
+            exponent |= is_exponent;
+            if self.accept(refused) || if c == '.' { hexadecimal } else { self.peek().is_none() } {
+                return false;
+            }
         }
-        last != '_' && !self.peek().is_some_and(|c| is_word(c) || c == '.')
-    }
-
-    fn exponent_follows(&self) -> bool {
-        let rest = &self.text.as_bytes()[self.pos + 1..];
-        let rest = rest.strip_prefix(b"+").or_else(|| rest.strip_prefix(b"-")).unwrap_or(rest);
-        rest.first().is_some_and(u8::is_ascii_digit)
+        self.pos != first && !self.peek().is_some_and(is_word)
     }
 
     fn scan_duration(&mut self) -> bool {
@@ -491,7 +511,8 @@ fn is_word(c: char) -> bool {
 }
 
 fn code_point(c: char) -> String {
-    format!("U+{:04X} '{c}'", u32::from(c))
+    let shown = if c.is_control() { String::new() } else { format!(" '{c}'") };
+    format!("U+{:04X}{shown}", u32::from(c))
 }
 
 /// A character as Go's `%q` prints it.

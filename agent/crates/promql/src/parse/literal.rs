@@ -30,6 +30,9 @@ pub(crate) fn number(text: &str) -> Result<f64, &'static str> {
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
     let sign = if negative { -1.0 } else { 1.0 };
+    if digits.ends_with('_') {
+        return Err("invalid syntax");
+    }
     let plain: String = digits.chars().filter(|c| *c != '_').collect();
     let lower = plain.to_ascii_lowercase();
     if matches!(lower.as_str(), "inf" | "infinity") {

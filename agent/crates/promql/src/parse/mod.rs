@@ -147,6 +147,10 @@ pub(crate) struct Parser<'a> {
     /// One behind the last byte of the token taken last.
     end: u32,
     nesting: u32,
+    /// How many aggregations are open: what cannot stand there is reported as theirs.
+    aggregations: u32,
+    /// Where the length stands that is being read, and what is expected there; two empty texts outside of lengths.
+    length: (&'static str, &'static str),
     features: Features,
 }
 
@@ -154,7 +158,16 @@ type Parsed<T> = Result<T, ParseError>;
 
 impl<'a> Parser<'a> {
     fn new(text: &'a str) -> Parser<'a> {
-        Parser { text, lexer: Lexer::new(text), ahead: None, end: 0, nesting: 0, features: Features::default() }
+        Parser {
+            text,
+            lexer: Lexer::new(text),
+            ahead: None,
+            end: 0,
+            nesting: 0,
+            aggregations: 0,
+            length: ("", ""),
+            features: Features::default(),
+        }
     }
 
     fn peek(&mut self) -> Parsed<Token> {
@@ -201,6 +214,11 @@ impl<'a> Parser<'a> {
             Ok(token) => token,
             Err(error) => return error,
         };
+        let (context, expected) = match (context, self.length.0) {
+            ("", "") if self.aggregations > 0 => ("aggregation", ""),
+            ("", _) => self.length,
+            _ => (context, expected),
+        };
         let mut message = format!("unexpected {}", self.describe(token));
         for (word, text) in [(" in ", context), (", expected ", expected)] {
             if !text.is_empty() {
@@ -224,7 +242,9 @@ impl<'a> Parser<'a> {
             Kind::Text => format!("string {}", cut()),
             Kind::Number => format!("number {}", cut()),
             Kind::Duration => format!("duration {}", cut()),
-            Kind::At | Kind::Op(_) | Kind::MatchRegex | Kind::MatchNotRegex => format!("<op:{text}>"),
+            // The sign has no name in the peer's table but the number of its token.
+            Kind::At => "\"<Item 57400>\" <op:@>".into(),
+            Kind::Op(_) | Kind::MatchRegex | Kind::MatchNotRegex => format!("<op:{text}>"),
             Kind::Aggregator(_) => format!("<aggr:{text}>"),
             Kind::Keyword(word) if word.is_keyword() => format!("<{text}>"),
             _ => cut(),
@@ -297,7 +317,7 @@ impl<'a> Parser<'a> {
                     Word::GroupLeft => Cardinality::ManyToOne,
                     _ => Cardinality::OneToMany,
                 };
-                if self.peek()?.kind == Kind::LeftParen {
+                if self.peek()?.kind == Kind::LeftParen || !self.begins_operand()? {
                     matching.include = self.grouping()?;
                 }
             }
@@ -414,6 +434,17 @@ impl<'a> Parser<'a> {
         }
     }
 
+    /// Returns whether an operand can begin with the next token.
+    fn begins_operand(&mut self) -> Parsed<bool> {
+        Ok(match self.peek()?.kind {
+            Kind::Number | Kind::Duration | Kind::Text | Kind::LeftParen | Kind::LeftBrace => true,
+            Kind::Identifier | Kind::MetricIdentifier | Kind::Aggregator(_) => true,
+            Kind::Op(op) => op.is_set() || matches!(op, BinaryOp::Add | BinaryOp::Sub),
+            Kind::Keyword(word) => word.is_metric(),
+            _ => false,
+        })
+    }
+
     #[inline(never)]
     fn parenthesised(&mut self) -> Parsed<Expr> {
         let open = self.take()?;
@@ -456,7 +487,7 @@ impl<'a> Parser<'a> {
         loop {
             args.push(self.expression(0)?);
             let Some(comma) = self.accept(Kind::Comma)? else { break };
-            if self.peek()?.kind == Kind::RightParen {
+            if !self.begins_operand()? {
                 return Err(self.error(comma.span, "trailing commas not allowed in function call args"));
             }
         }
@@ -466,8 +497,10 @@ impl<'a> Parser<'a> {
 
     #[inline(never)]
     fn aggregate(&mut self, name: Token, op: AggregateOp) -> Parsed<Expr> {
+        self.aggregations += 1;
         let mut modifier = self.by_or_without()?;
         let mut args = self.arguments()?;
+        self.aggregations -= 1;
         if modifier.is_none() {
             modifier = self.by_or_without()?;
         }

@@ -5,7 +5,7 @@
 
 use model::{MatchOp, Matcher, labels::NAME};
 
-use super::lex::{Kind, Token};
+use super::lex::{Kind, Token, Word};
 use super::{Parsed, Parser, literal};
 use crate::ast::*;
 
@@ -67,6 +67,7 @@ impl Parser<'_> {
             Kind::MatchRegex => MatchOp::Regex,
             Kind::MatchNotRegex => MatchOp::NotRegex,
             Kind::Comma | Kind::RightBrace if label.kind == Kind::Text => return Ok(Matcher::equal(NAME, &name)),
+            _ if label.kind == Kind::Text => return Err(self.unexpected("label matching", "\",\" or \"}\"")),
             _ => return Err(self.unexpected("label matching", "label matching operator")),
         };
         self.take()?;
@@ -106,9 +107,9 @@ impl Parser<'_> {
         let text = self.slice(token.span);
         let label = match token.kind {
             Kind::Text => String::from_utf8_lossy(&literal::unquote(text)).into_owned(),
+            Kind::Keyword(Word::Without) => return Err(self.unexpected("grouping opts", "label")),
             Kind::Identifier | Kind::Aggregator(_) | Kind::Keyword(_) | Kind::MetricIdentifier => text.to_owned(),
             Kind::Op(BinaryOp::And | BinaryOp::Or | BinaryOp::Unless | BinaryOp::Atan2) => text.to_owned(),
-            Kind::Number if text.starts_with(|c: char| c.is_ascii_alphabetic()) => text.to_owned(),
             _ => return Err(self.unexpected("grouping opts", "label")),
         };
         self.take()?;

@@ -27,26 +27,26 @@ impl Parser<'_> {
     #[inline(never)]
     fn range(&mut self, expr: Expr) -> Parsed<Expr> {
         let open = self.take()?;
-        let Some(range) = self.range_length()? else {
-            return Err(self.unexpected("subquery selector", "number or duration"));
-        };
+        self.length = ("subquery selector", "number or duration");
+        let Some(range) = self.range_length()? else { return Err(self.unexpected("", "")) };
         match self.peek()?.kind {
             Kind::RightBracket => {
                 let close = self.take()?;
+                self.length = ("", "");
                 self.matrix(expr, open.span.to(close.span), range)
             }
             Kind::Colon => {
                 self.take()?;
+                self.length.1 = "number or duration or \"]\"";
                 let step = match self.peek()?.kind {
                     Kind::RightBracket => None,
                     _ => match self.range_length()? {
                         Some(step) => Some(step),
-                        None => {
-                            return Err(self.unexpected("subquery selector", "number or duration or \"]\""));
-                        }
+                        None => return Err(self.unexpected("", "")),
                     },
                 };
                 self.expect(Kind::RightBracket, "subquery selector", "\"]\"")?;
+                self.length = ("", "");
                 let (span, below) = (Span { end: self.end, ..expr.span }, expr.height);
                 let subquery = Subquery { expr, range, step, offset: Length::default(), at: None };
                 self.node(span, below, ExprKind::Subquery(Box::new(subquery)))
@@ -77,9 +77,9 @@ impl Parser<'_> {
     #[inline(never)]
     fn offset(&mut self, mut expr: Expr) -> Parsed<Expr> {
         self.take()?;
-        let Some(offset) = self.offset_length()? else {
-            return Err(self.unexpected("offset", "number or duration"));
-        };
+        self.length = ("offset", "number or duration");
+        let Some(offset) = self.offset_length()? else { return Err(self.unexpected("", "")) };
+        self.length = ("", "");
         let slot = match &mut expr.kind {
             ExprKind::Vector(selector) => &mut selector.offset,
             ExprKind::Matrix(matrix) => &mut matrix.selector.offset,
@@ -132,8 +132,8 @@ impl Parser<'_> {
         let at = match self.peek()?.kind {
             Kind::Keyword(word @ (Word::Start | Word::End)) => {
                 self.take()?;
-                self.expect(Kind::LeftParen, "", "")?;
-                self.expect(Kind::RightParen, "", "")?;
+                self.expect(Kind::LeftParen, "@", "timestamp")?;
+                self.expect(Kind::RightParen, "@", "timestamp")?;
                 if word == Word::Start { At::Start } else { At::End }
             }
             _ => self.at_time(&expr)?,
@@ -162,12 +162,8 @@ impl Parser<'_> {
         let seconds = literal::value(self.text, token)? * if negate { -1.0 } else { 1.0 };
         let out_of_bounds = seconds.is_nan() || seconds.abs() >= i64::MAX as f64;
         if out_of_bounds {
-            let mut text = String::from("timestamp out of bounds for @ modifier: ");
-            match seconds.is_finite() {
-                true => text.push_str(&format!("{seconds:.6}")),
-                false => model::float::write_plain(&mut text, seconds),
-            }
-            return Err(self.error(expr.span, text));
+            let shown = crate::print::go_fixed(seconds);
+            return Err(self.error(expr.span, format!("timestamp out of bounds for @ modifier: {shown}")));
         }
         Ok(At::Time(UnixMs((seconds * 1000.0).round() as i64)))
     }
