@@ -104,3 +104,14 @@ fn an_expression_is_told_how_to_be_federated() {
     assert!(said.starts_with("1:5: parse error: unexpected \"(\""), "{said}");
     assert!(said.contains("make the expression a recording rule"), "{said}");
 }
+
+#[test]
+fn what_is_badly_escaped_is_refused_as_the_peer_refuses_it() {
+    for (query, said) in [
+        ("match[]=%zz", "error parsing form values: invalid URL escape \"%zz\"\n"),
+        ("match[]=up;b=1", "error parsing form values: invalid semicolon separator in query\n"),
+    ] {
+        let answer = world::web(1_800_000_000_000).answer(&request("GET", &format!("/federate?{query}"), ""));
+        assert_eq!((answer.status, text(&answer).as_str()), (400, said));
+    }
+}

@@ -258,7 +258,7 @@ impl Server {
             }
         };
         request.queued_ns.store(monotonic_ns().saturating_sub(asked_at), Ordering::Relaxed);
-        let kind = Quick::kind(&request, encoding.is_some());
+        let kind = Quick::kind(&request, encoding.is_some()).filter(|_| asked_ms > 0);
         if let Some(answer) = kind.and_then(|kind| self.at_once(&request, encoding, kind)) {
             return self.sent(answer).await;
         }
@@ -282,6 +282,8 @@ impl Server {
             }
         };
         match computed {
+            // No time at all is too little, however quick the answer was.
+            Ok((answer, _)) if asked_ms == 0 && answer.status == 200 => timed_out("query execution"),
             Ok((answer, _)) if is_late && matches!(answer.status, 499 | 503) => timed_out("expression evaluation"),
             Ok((answer, _turn)) => self.sent(answer).await,
             Err(_) => response(Answer::text(500, "the request could not be computed\n"), None),

@@ -20,6 +20,9 @@ use super::{Answer, Request, Web};
 /// Answers `/federate`.
 pub fn federate(web: &Web, request: &Request) -> Answer {
     let params = Params::of(request);
+    if let Some(text) = params.malformed() {
+        return Answer::error(400, format!("error parsing form values: {text}\n"));
+    }
     let mut selectors = Vec::new();
     for text in params.all("match[]") {
         match promql::parse_metric_selector(text) {

@@ -2,7 +2,7 @@
 //!
 //! Times are seconds as a float or RFC 3339, durations are seconds as a float or `1m30s`, as the peer reads them;
 //! the error texts are the peer's too, because programs show them to people. A pair that is badly escaped is left out,
-//! as Go does; the two endpoints that refuse such a request ask [`Params::malformed`].
+//! as Go does; the three endpoints that refuse such a request ask [`Params::malformed`].
 
 use model::{UnixMs, duration};
 
@@ -30,7 +30,8 @@ impl Params {
     /// Reads a request's parameters.
     pub fn of(request: &Request) -> Params {
         let mut params = Params::default();
-        if request.method == "POST" && request.content_type.starts_with("application/x-www-form-urlencoded") {
+        let kind = request.content_type.split(';').next().unwrap_or_default().trim();
+        if request.method == "POST" && kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
             params.read(&String::from_utf8_lossy(&request.body));
         }
         params.read(&request.query);
@@ -282,7 +283,7 @@ mod tests {
         let mut request = Request::new("POST", "/x?a=2&b=3");
         request.body = b"a=1".to_vec();
         assert_eq!(Params::of(&request).get("a"), "2");
-        request.content_type = "application/x-www-form-urlencoded; charset=utf-8".to_owned();
+        request.content_type = "Application/X-WWW-Form-Urlencoded ; charset=utf-8".to_owned();
         let params = Params::of(&request);
         assert_eq!((params.get("a"), params.get("b")), ("1", "3"));
     }

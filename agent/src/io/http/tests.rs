@@ -207,6 +207,13 @@ fn a_query_ends_when_it_said_it_would() {
         assert!(text.starts_with("HTTP/1.1 503 ") && text.contains("\"errorType\":\"timeout\""), "{text}");
         assert!(text.contains("query timed out in ") && (timeout != "50ms" || text.contains(phase)), "{text}");
     }
+    // However quick it is, and was the time before.
+    for timeout in ["0", "-1", "0", "-1"] {
+        let request =
+            format!("GET /api/v1/query?timeout={timeout}&query=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let text = answer(ask(address, &request));
+        assert!(text.starts_with("HTTP/1.1 503 ") && text.contains("query timed out in "), "{text}");
+    }
 }
 
 #[test]
