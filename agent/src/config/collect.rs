@@ -186,7 +186,14 @@ fn flags(node: Option<Node>, errors: &mut Errors) -> Vec<At<String>> {
     if !node.is_map() {
         node.complain("this is no map", "a map (flag: value)", errors);
     }
-    texts(node.children(), errors)
+    let mut found = Vec::new();
+    for flag in node.children() {
+        let items = if flag.is_map() { Vec::new() } else { flag.children() };
+        let given = if items.is_empty() { vec![flag.clone()] } else { items };
+        let values = given.iter().filter_map(|item| item.str(errors));
+        found.extend(values.map(|value| At { value, node: flag.clone() }));
+    }
+    found
 }
 
 fn believe_flags(

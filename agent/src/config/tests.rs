@@ -69,7 +69,7 @@ fn a_file_that_says_much_is_believed() {
     let config = good(
         "global: {scrape_interval: 5s, external_labels: {site: barn, board: '${HOSTNAME}', no: 5}}
 storage: {path: data, size: 1GB, sync_interval: 2m, memory: 8MB, series_max: 500, tail: none}
-collect: {interval: 1s, job: n, instance: i, defaults: no, enable: [cpu], disable: [filesystem], textfile_directories: [t], flags: {--collector.filesystem.fs-types-exclude: x}, paths: {procfs: /host/proc}}
+collect: {interval: 1s, job: n, instance: i, defaults: no, enable: [cpu], disable: [filesystem], textfile_directories: [t], flags: {--collector.filesystem.fs-types-exclude: x, collector.textfile.directory: [/a, b]}, paths: {procfs: /host/proc}}
 gpio: [{chip: /dev/gpiochip0, line: 17, name: door, edges: rising, bias: pull_up, active_low: yes, debounce: 10ms}]
 remote_write: [{url: 'http://u:hunter2@h/w', headers: {X-A: hunter2}, basic_auth: {username: u, password: hunter2}, queue_config: {max_backoff: 5m}}, {name: b, url: http://h/w, authorization: {credentials_file: t}}]
 mqtt: [{broker: '[::1]', topic: a/b, username: u, password: hunter2, match: ['{a=\"b\"}']}]
@@ -91,7 +91,9 @@ clock: {trusted_after: 2026-01-01}
         (&["cpu".to_owned()][..], &["filesystem".to_owned()][..])
     );
     let flags: Vec<String> = config.collect.flags.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    assert_eq!(flags, ["collector.filesystem.fs-types-exclude=x", "collector.textfile.directory=/etc/t"]);
+    let directories = ["/a", "b", "/etc/t"].map(|directory| format!("collector.textfile.directory={directory}"));
+    assert_eq!(flags[0], "collector.filesystem.fs-types-exclude=x");
+    assert_eq!(flags[1..], directories);
     assert_eq!(config.collect.paths.procfs, Path::new("/host/proc"));
     assert_eq!(config.collect.paths.sysfs, Path::new("/sys"));
     let line = &config.gpio[0];
@@ -143,6 +145,10 @@ fn wrong_files_get_exact_messages() {
         (
             "collect: {enable: [cpuu, cpu], disable: [cpu], flags: {collector.x: 1}}\n",
             "1:20: collect.enable[0]: there is no collector cpuu in this build, expected cpu\n1:42: collect.disable[0]: the collector cpu is both enabled and disabled\n1:69: collect.flags.collector.x: there is no flag collector.x in this build",
+        ),
+        (
+            "collect: {flags: {collector.textfile.directory: [a, {b: c}]}}\n",
+            "1:53: collect.flags.collector.textfile.directory[1]: a map, expected a text",
         ),
         ("gpio: [{chip: gpiochip0}]\n", "1:8: gpio[0]: line is missing\n1:8: gpio[0]: name is missing"),
         (
