@@ -2,7 +2,8 @@
 //!
 //! Writing fills pages one after the other and hands them out in runs of at most `RUN_PAGES`, so that sealing a large
 //! block never needs a second copy of it. Reading checks every page it touches: its checksum, its kind, its number.
-//! A page of another block means that the ring moved on under the reader; any other fault costs that page.
+//! A page of another block means that the ring moved on under the reader, if its block has left the ring; any other
+//! fault costs that page.
 
 use model::{ReadAt, SelectError};
 

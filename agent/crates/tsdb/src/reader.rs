@@ -113,7 +113,7 @@ impl<'a> Source<'a> {
             return Err(fault.into());
         }
         let there = self.shared.read().ring.get(number).is_some_and(|block| block.start == start);
-        if matches!(fault, Fault::Overwritten) || !there {
+        if !there {
             return Err(SelectError::Overwritten);
         }
         self.damaged.push((number, page));

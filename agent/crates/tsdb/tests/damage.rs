@@ -92,6 +92,42 @@ fn random_garbage_in_every_page_never_panics() {
     }
 }
 
+/// As a write that went astray leaves it, or one that a medium acknowledged and forgot.
+#[test]
+fn a_whole_page_in_the_place_of_another_costs_what_goes_through_it_and_is_told() {
+    let options = Options { block_bytes_max: 24 << 10, file_bytes: 512 << 10, ..small() };
+    let mut board = Board::new(options.clone());
+    let mut seed = 7u64;
+    for _ in 0..4_000 {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(99);
+        board.append(1, &[("a", f64::from_bits(seed)), ("b", f64::from_bits(seed ^ 77))]);
+        board.pass(1_000);
+    }
+    board.store.seal(board.now);
+    board.store.flush(board.now);
+    board.drain();
+    let whole = board.disk.0.lock().expect("not poisoned").clone();
+    let disk = |bytes| Memory(Arc::new(std::sync::Mutex::new(bytes)));
+    let open = |bytes| Board::open(disk(bytes), Vec::new(), options.clone(), board.now);
+    let all = rows(&open(whole.clone()).0.store.reader(), 500).len();
+    let pages: Vec<usize> = (0..whole.len()).step_by(4096).filter(|at| whole[at + 4..].starts_with(b"NXbk")).collect();
+    let mut costly = 0;
+    for to in pages.iter().filter(|at| whole[**at + 12] > 0) {
+        for from in pages.iter().filter(|from| *from != to) {
+            let mut bytes = whole.clone();
+            bytes.copy_within(*from..from + 4096, *to);
+            let (board, recovery) = open(bytes);
+            let found = rows(&board.store.reader(), 500).len();
+            assert!(found <= all && found + 2_000 > all, "page {from} at {to}: {found} of {all}");
+            select(&board.store.reader(), &[]);
+            let told = board.store.reader().stats().damaged_pages + recovery.damaged_blocks;
+            assert!(found == all || told > 0, "page {from} at {to}: {found} of {all}, {recovery:?}");
+            costly += usize::from(found < all);
+        }
+    }
+    assert!(costly > 20, "{costly}");
+}
+
 #[test]
 fn a_truncated_file_is_served_as_far_as_it_goes() {
     let whole = lived();
