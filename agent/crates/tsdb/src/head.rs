@@ -30,7 +30,10 @@ pub(crate) struct Span {
     pub first: u32,
     pub id: RowId,
     pub epoch: u32,
+    /// The first tick that is the time of a row: those that bring their own times do not count, and where there are but
+    /// such it is above `tick_max`.
     pub tick_min: i64,
+    /// The last tick of a row.
     pub tick_max: i64,
 }
 
@@ -310,7 +313,7 @@ impl Head {
         let slots = place.iter().map(|at| if columns[at as usize].times.is_some() { 2 } else { 1 }).sum::<usize>();
         let (bits, mut slot) = (payload.len(), 0);
         payload.resize(bits + slots.div_ceil(8), 0);
-        let mut grown = 0;
+        let (mut grown, mut is_dated) = (0, false);
         for (at, input) in place.iter().zip(inputs) {
             let column = &mut columns[at as usize];
             let before = column.values.len();
@@ -329,6 +332,8 @@ impl Head {
                 grown += times.len() - before;
                 self.private_min = self.private_min.min(at);
                 self.private_max = self.private_max.max(at);
+            } else {
+                is_dated = true;
             }
         }
         put(out, Kind::Row, payload);
@@ -340,7 +345,10 @@ impl Head {
             grown += ints.len() - before;
         }
         if let Some(span) = span {
-            (span.tick_min, span.tick_max) = (span.tick_min.min(tick), span.tick_max.max(tick));
+            if is_dated {
+                span.tick_min = span.tick_min.min(tick);
+            }
+            span.tick_max = tick;
             let number = spans.len() as u32 - 1;
             if row.spans.last().is_none_or(|(last, _)| *last < number) {
                 row.spans.push((number, row.rows));

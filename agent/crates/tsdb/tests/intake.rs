@@ -189,3 +189,37 @@ fn blocks_older_than_is_kept_go_by_a_true_clock_only() {
     again.store.tick(board.now);
     assert_eq!(rows(&again.store.reader(), 100).len(), kept.len());
 }
+
+/// A backfill: what is as old as its samples say is not kept as long as if it had been read when it was brought in.
+#[test]
+fn rows_that_bring_their_own_times_age_by_them_alone() {
+    let keeping = Options { retention_ms: Some(10 * 86_400_000), out_of_order_ms: u64::MAX, ..options() };
+    let mut board = Board::new(keeping.clone());
+    for day in 0..8 {
+        let mut batch = Board::batch(&[("a", f64::from(day))]);
+        batch.stamp_last(Some(UnixMs(board.now.wall.0 - 8 * 86_400_000 + i64::from(day) * 86_400_000)), None);
+        board.store.append(board.now, &batch, SourceId(1), &Labels::empty());
+        board.store.release(SourceId(1));
+    }
+    board.store.seal(board.now);
+    board.store.flush(board.now);
+    board.drain();
+    let check = |board: &Board, sealed: u64| {
+        let stats = board.store.stats();
+        assert_eq!(
+            (stats.blocks, stats.oldest, stats.newest.map(|newest| newest.0 - START)),
+            (sealed, Some(UnixMs(START + 1_000 - 8 * 86_400_000)), Some(1_000 - 86_400_000),)
+        );
+        let (bytes, days) = (stats.used_bytes as f64 / 7.0, stats.bytes_per_day.expect("a rate") as f64);
+        assert!((bytes - days).abs() < 2.0, "{bytes} {days}");
+    };
+    check(&board, 1);
+    let (mut again, _) = Board::open(board.disk.clone(), Vec::new(), keeping, board.now);
+    check(&again, 1);
+    for (days, expired) in [(8, 0), (2, 8)] {
+        again.pass(days * 86_400_000);
+        again.append(2, &[("live", 1.0)]);
+        again.pass(HOUR);
+        assert_eq!(again.store.stats().expired, expired, "{days}");
+    }
+}
