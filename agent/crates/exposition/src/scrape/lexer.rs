@@ -256,7 +256,7 @@ impl<'a> Lexer<'a> {
     #[inline]
     fn meta_name(&mut self, byte: u8) -> Token {
         match byte {
-            b'"' => self.quoted(b"", State::MetaText, Token::Quoted),
+            b'"' => self.quoted(b"\0", State::MetaText, Token::Quoted),
             _ if Self::is_name_start(byte) => self.name(State::MetaText),
             _ => Token::Invalid,
         }
@@ -266,7 +266,7 @@ impl<'a> Lexer<'a> {
     #[inline]
     fn in_labels(&mut self, byte: u8) -> Token {
         match byte {
-            b'"' => self.quoted(b"", State::Labels, Token::Quoted),
+            b'"' => self.quoted(b"\0", State::Labels, Token::Quoted),
             b'}' => self.step(State::Value, Token::BraceClose),
             b'=' => self.step(State::LabelValue, Token::Equal),
             b',' => self.step(State::Labels, Token::Comma),

@@ -75,6 +75,8 @@ const PROMETHEUS: &[(&[u8], &str)] = &[
     (b"{\"a b\",\"c\"} 1\n", "metric name already set while parsing: \"{\\\"a b\\\",\\\"c\\\"}\""),
     (b"a{\"b\"} 1\n", "metric name already set while parsing: \"a{\\\"b\\\"}\""),
     (b"a{b} 1\n", "metric name already set while parsing: \"a{b}\""),
+    (b"{\"a\0b\"} 1\n", "expected label name, got \"\\\"a\\x00\" (\"INVALID\") while parsing: \"{\\\"a\\x00\""),
+    (b"# TYPE \"a\0b\" gauge\n", "expected metric name after TYPE, got \"\\\"a\\x00\" (\"INVALID\") while parsing: \"# TYPE \\\"a\\x00\""),
     (b"a{b=\"1\",b=\"2\"} 1\n", "label name \"b\" is not unique: invalid sample"),
     (b"a{__name__=\"x\"} 1\n", "label name \"__name__\" is not unique: invalid sample"),
     (b"\0\na 1\n", ""),
