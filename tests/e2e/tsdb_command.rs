@@ -99,7 +99,9 @@ fn what_cannot_be_imported_is_told_with_its_line() {
     let data = folder.path().join("data");
     for (text, expected) in [
         ("# TYPE a gauge\na 1 1700000000\na 2\n# EOF\n", ":3: a sample without a timestamp"),
-        ("a 1 1700000000\nb{ 2 1700000000\n# EOF\n", "line 2"),
+        ("a 1 1700000000\nb{ 2 1700000000\n# EOF\n", "bad.om:2: expected label name"),
+        ("a 1 1700000000\nb 2 1700000000\n", "bad.om:3: data does not end with # EOF"),
+        ("a 1 -1\na 1 1700000000\na 1 9300000000\n# EOF\n", "2 samples were refused: time 2\n"),
     ] {
         let file = folder.write("bad.om", text);
         let output = tsdb(&data, &["import", "--storage.size=1MB", &file.display().to_string()]);
@@ -109,6 +111,33 @@ fn what_cannot_be_imported_is_told_with_its_line() {
     let agent = Agent::new(QUICK).started();
     let output = tsdb(&agent.data_folder(), &["stats"]);
     assert!(said(&output).contains("another agent is using this data file"), "{}", said(&output));
+}
+
+/// What the formats can say comes out so that it goes in again as it was.
+#[test]
+fn what_is_dumped_goes_in_again_bit_for_bit() {
+    let folder = Folder::new("tsdb");
+    let values = ["0", "-0", "NaN", "+Inf", "-Inf", "5e-324", "-1.7976931348623157e+308", "0.1", "1e+06"];
+    let names = ["plain{a=\"b\"}", "{\"a name\",\"a \\\"label\\\"\"=\"ü\\n\",plain=\"\\\\\"}", "{\"ö\"}", "colon:ed"];
+    let line = |name: &&str| {
+        values
+            .iter()
+            .zip(1_700_000_000..)
+            .fold(String::new(), |text, (value, at)| text + &format!("{name} {value} {at}.500\n"))
+    };
+    let long = format!("too_long{{a=\"{}\"}} 1 1700000000\n", "x".repeat(5_000));
+    let text = names.iter().map(line).collect::<String>() + &long + "# EOF\n";
+    let (file, data) = (folder.write("in.om", text), folder.path().join("data"));
+    let output = tsdb(&data, &["import", "--storage.size=1MB", &file.display().to_string()]);
+    assert!(
+        said(&output).contains("36 samples of 4 series") && said(&output).contains("1 samples were refused: labels 1")
+    );
+    let dumped = said(&tsdb(&data, &["dump"]));
+    let sorted = |text: &str| text.lines().map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(sorted(&dumped), sorted(&(names.iter().map(line).collect::<String>() + "# EOF\n")));
+    let (file, data) = (folder.write("out.om", &dumped), folder.path().join("again"));
+    assert!(tsdb(&data, &["import", "--storage.size=1MB", &file.display().to_string()]).status.success());
+    assert_eq!(said(&tsdb(&data, &["dump"])), dumped);
 }
 
 /// Copies an agent's data file; its tail is where a unit file would have put it.

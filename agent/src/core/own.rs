@@ -230,20 +230,8 @@ fn add_store(out: &mut Batch, stats: &Stats) {
     for (part, bytes) in written {
         out.add(&[("part", part)], bytes as f64);
     }
-    let refused = &stats.refused;
     out.family("narthex_storage_refused_samples_total", "Samples not stored, by reason.", Counter);
-    for (reason, count) in [
-        ("series_max", refused.series_max),
-        ("time", refused.time),
-        ("histogram", refused.histogram),
-        ("labels", refused.labels),
-        ("repeated", refused.repeated),
-        ("block_full", refused.block_full),
-        ("memory", refused.memory),
-        ("out_of_order", refused.out_of_order),
-        ("too_old", refused.too_old),
-        ("duplicate", refused.duplicate),
-    ] {
+    for (reason, count) in stats.refused.by_reason() {
         out.add(&[("reason", reason)], count as f64);
     }
     let what = "Samples not stored because there is no room for their series, by source.";

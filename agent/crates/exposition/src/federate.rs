@@ -67,25 +67,42 @@ pub(crate) fn sort(rows: &mut [FederateRow]) {
 }
 
 fn write_series(row: &FederateRow, external: &Labels, escaping: Escaping, value: f64, out: &mut String) {
-    let name = row.labels.name();
-    let mut open = false;
-    if escaping == Escaping::AllowUtf8 && !is_plain(name, true) {
-        open = true;
-        out.push('{');
-    }
-    push_name(out, name, true, escaping);
-    for_each_label(row, external, &mut |name, value| match is_plain(name, false) {
-        true => push_label(out, &mut open, name, value),
-        false => {
-            let mut shown = String::new();
-            push_name(&mut shown, name, false, escaping);
-            push_label(out, &mut open, &shown, value);
-        }
-    });
+    let mut open = push_metric(out, row.labels.name(), escaping);
+    for_each_label(row, external, &mut |name, value| push_named(out, &mut open, (name, value), escaping));
     out.push_str("} ");
     write_exposition(out, value);
     push_integer(out, row.at.0);
     out.push('\n');
+}
+
+/// Appends a series as the text formats name it, with odd names in quotes: `name{label="value"}`.
+pub fn write_series_name(out: &mut String, labels: &Labels) {
+    let mut open = push_metric(out, labels.name(), Escaping::AllowUtf8);
+    for pair in labels.iter().filter(|(name, _)| *name != NAME) {
+        push_named(out, &mut open, pair, Escaping::AllowUtf8);
+    }
+    if open {
+        out.push('}');
+    }
+}
+
+/// Appends a metric's name, within the braces if it must be quoted; answers whether they are open.
+fn push_metric(out: &mut String, name: &str, escaping: Escaping) -> bool {
+    let open = escaping == Escaping::AllowUtf8 && !is_plain(name, true);
+    if open {
+        out.push('{');
+    }
+    push_name(out, name, true, escaping);
+    open
+}
+
+fn push_named(out: &mut String, open: &mut bool, (name, value): (&str, &str), escaping: Escaping) {
+    if is_plain(name, false) {
+        return push_label(out, open, name, value);
+    }
+    let mut shown = String::new();
+    push_name(&mut shown, name, false, escaping);
+    push_label(out, open, &shown, value);
 }
 
 /// Visits the labels of a row as they are sent: its own, then those of the house that it lacks.

@@ -17,7 +17,7 @@ mod print;
 mod received;
 mod scrape;
 
-pub use federate::{Escaping, FederateRow, write_federate};
+pub use federate::{Escaping, FederateRow, write_federate, write_series_name};
 pub use federate_proto::write_federate_proto;
 pub use packed::Packed;
 pub use parse::{ParseError, TEXT_BYTES_MAX, TextParser, parse_text, parse_text_with_any_names};

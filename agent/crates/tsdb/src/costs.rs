@@ -1,7 +1,8 @@
 //! What each metric costs in the file: for the person who wonders where the days went.
 //!
-//! A column's bytes belong to its series' metric; what a block's series share (times, index, labels) is told apart, under
-//! no name. Reads the index of every block and no value. Not for the hot path: it walks the whole ring.
+//! A column's bytes belong to its series' metric, as they are before a block's groups are squeezed; what its series share
+//! (times, index, labels) is nobody's. Reads the index of every block and no value. Not for the hot path: it walks the
+//! whole ring.
 
 use std::collections::HashMap;
 
@@ -16,7 +17,7 @@ pub struct Cost {
     pub name: String,
     /// How many series it has.
     pub series: u64,
-    /// How many bytes its columns take, in blocks and in memory.
+    /// How many bytes its columns take, in blocks before these are squeezed, and in memory.
     pub bytes: u64,
 }
 

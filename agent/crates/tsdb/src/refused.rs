@@ -34,6 +34,22 @@ impl Refused {
         self.new_series() + self.time + self.histogram + self.labels + self.repeated + self.block_full + order
     }
 
+    /// Returns how many there are for each reason, under the names that people see.
+    pub fn by_reason(&self) -> [(&'static str, u64); 10] {
+        [
+            ("series_max", self.series_max),
+            ("time", self.time),
+            ("histogram", self.histogram),
+            ("labels", self.labels),
+            ("repeated", self.repeated),
+            ("block_full", self.block_full),
+            ("memory", self.memory),
+            ("out_of_order", self.out_of_order),
+            ("too_old", self.too_old),
+            ("duplicate", self.duplicate),
+        ]
+    }
+
     /// Returns how many are of series for which there is no room.
     pub fn new_series(&self) -> u64 {
         self.series_max + self.memory

@@ -1,7 +1,7 @@
 //! `narthex tsdb dump`: what is stored as OpenMetrics text with timestamps, which `import` and promtool read.
 //!
-//! Series come sorted, each with all its samples. Native histograms have no text form and are left out, staleness
-//! markers too; both are counted on standard error.
+//! Series come sorted, each with all its samples. Native histograms have no text form and are left out, and counted on
+//! standard error; staleness markers have none either.
 
 use std::fmt::Write as _;
 use std::io::Write;
@@ -82,8 +82,12 @@ impl Dump {
             if is_stale_nan(*value) {
                 continue;
             }
-            push_labels(&mut self.text, labels);
+            exposition::write_series_name(&mut self.text, labels);
             self.text.push(' ');
+            // The formats have no sign before a nought, and all that read them take one.
+            if *value == 0.0 && value.is_sign_negative() {
+                self.text.push('-');
+            }
             model::float::write_exposition(&mut self.text, *value);
             let _ = writeln!(self.text, " {}.{:03}", time.0.div_euclid(1_000), time.0.rem_euclid(1_000));
             if self.text.len() >= WRITTEN_BYTES {
@@ -95,27 +99,5 @@ impl Dump {
     fn write(&mut self) {
         self.is_closed |= std::io::stdout().lock().write_all(self.text.as_bytes()).is_err();
         self.text.clear();
-    }
-}
-
-fn push_labels(out: &mut String, labels: &Labels) {
-    out.push_str(labels.name());
-    let mut open = false;
-    for (name, value) in labels.iter().filter(|(name, _)| *name != model::labels::NAME) {
-        out.push(if open { ',' } else { '{' });
-        open = true;
-        out.extend([name, "=\""]);
-        for c in value.chars() {
-            match c {
-                '\\' => out.push_str("\\\\"),
-                '"' => out.push_str("\\\""),
-                '\n' => out.push_str("\\n"),
-                c => out.push(c),
-            }
-        }
-        out.push('"');
-    }
-    if open {
-        out.push('}');
     }
 }

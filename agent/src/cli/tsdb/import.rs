@@ -2,8 +2,9 @@
 //!
 //! The text is read in pieces. Samples gather by series until there are a quarter of a million; then the first sample
 //! of every series makes a batch, the second the next, and so on, because a batch has a series once. So memory is
-//! bounded whatever the file's size and order. A file that ends with `# EOF` is OpenMetrics; standard input, whose end
-//! is far, is told by its first timestamp: OpenMetrics has seconds, Prometheus text milliseconds.
+//! bounded whatever the file's size and order. A file that ends with `# EOF` is OpenMetrics; one that does not, and
+//! standard input, whose end is far, are told by the first timestamp: OpenMetrics has seconds, Prometheus text
+//! milliseconds. So an OpenMetrics file that was cut short is refused, and not stored in January 1970.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -13,7 +14,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use exposition::{Entry, Format, LabelRefs, Limits, Placed, ScrapeOptions, StreamError, TextStream};
-use model::labels::{LabelsBuilder, NAME};
+use model::labels::{LabelTooLong, LabelsBuilder, NAME};
 use model::{Batch, Labels, MetricKind, SourceId, UnixMs, Value};
 
 use super::{Asked, Offline};
@@ -26,6 +27,11 @@ const GATHERED_MAX: usize = 1 << 18;
 const TOGETHER_MAX: usize = 1_000;
 /// How often progress is shown, in nanoseconds.
 const PROGRESS_NS: u64 = 200_000_000;
+/// From here on the timestamps of a file are taken for seconds, of March 1973 as the first; as milliseconds they would be
+/// of the second of January 1970.
+const SECONDS_MIN: f64 = 1e8;
+/// Up to here they are: as milliseconds that is March 1973, as seconds it is far beyond what is stored.
+const SECONDS_MAX: f64 = 1e11;
 /// Imported rows are a source of their own.
 const IMPORT: SourceId = SourceId(5);
 
@@ -89,9 +95,12 @@ impl Import {
 
     fn text(&mut self, name: &str, format: Format, bytes: Option<u64>, input: &mut dyn Read) -> Result<(), Failure> {
         let mut head = Vec::new();
-        let format = match bytes {
-            Some(_) => format,
-            None => told_by(input, &mut head).map_err(|error| Failure::Fault(format!("{name}: {error}")))?,
+        let format = match format {
+            Format::Text => {
+                let least = if bytes.is_some() { SECONDS_MIN } else { f64::MIN };
+                told_by(input, &mut head, least).map_err(|error| Failure::Fault(format!("{name}: {error}")))?
+            }
+            known => known,
         };
         let options = ScrapeOptions { starts: true, ..ScrapeOptions::default() };
         let mut stream = TextStream::new(format, options, Limits::default());
@@ -102,7 +111,9 @@ impl Import {
         match (self.failure.take(), read) {
             (Some(failure), _) => Err(failure),
             (None, Ok(())) => Ok(()),
-            (None, Err(StreamError::Text(error))) => Err(Failure::Fault(format!("{name}: {error}"))),
+            (None, Err(StreamError::Text(error))) => {
+                Err(Failure::Fault(format!("{name}:{}: {}", error.line, error.what)))
+            }
             (None, Err(error)) => Err(Failure::Fault(format!("{name}: {}", crate::cli::chain(&error)))),
         }
     }
@@ -148,7 +159,10 @@ impl Import {
         let Some(at) = at else {
             return Err("a sample without a timestamp, expected one: imports need to know when".to_owned());
         };
-        let place = self.places.of(name, labels)?;
+        let Ok(place) = self.places.of(name, labels) else {
+            self.refused.labels += 1;
+            return Ok(());
+        };
         if place == self.samples.len() {
             self.samples.push(Vec::new());
         }
@@ -221,9 +235,17 @@ impl Import {
         }
         match self.refused.total() {
             0 => Ok(()),
-            refused => Err(Failure::Fault(format!("{refused} samples were refused: {:?}", self.refused))),
+            refused => Err(Failure::Fault(format!("{refused} samples were refused: {}", reasons(&self.refused)))),
         }
     }
+}
+
+/// Says why samples were refused, and what helps where something does.
+fn reasons(refused: &tsdb::Refused) -> String {
+    let reasons = refused.by_reason().into_iter().filter(|(_, count)| *count > 0);
+    let said: Vec<String> = reasons.map(|(reason, count)| format!("{reason} {count}")).collect();
+    let hint = if refused.memory > 0 { "; more series need more storage.memory, see --config.file" } else { "" };
+    said.join(", ") + hint
 }
 
 /// Where series stand: a number for each, in the order in which they came.
@@ -242,7 +264,7 @@ struct Places {
 
 impl Places {
     /// Returns a series' place, made when it is new.
-    fn of(&mut self, name: &str, labels: LabelRefs<'_>) -> Result<usize, String> {
+    fn of(&mut self, name: &str, labels: LabelRefs<'_>) -> Result<usize, LabelTooLong> {
         self.text.clear();
         for part in labels.iter().flat_map(|(name, value)| [name, value]).chain([name]) {
             self.text.extend_from_slice(part.as_bytes());
@@ -259,7 +281,7 @@ impl Places {
         }
         let mut builder = LabelsBuilder::new();
         for (name, value) in labels.iter().chain([(NAME, name)]) {
-            builder.set(name, value).map_err(|error| error.to_string())?;
+            builder.set(name, value)?;
         }
         let (labels, text) = (builder.finish(), Rc::<[u8]>::from(self.text.as_slice()));
         let place = *self.by_labels.entry(labels.clone()).or_insert(self.labels.len());
@@ -308,9 +330,8 @@ fn ends_with_eof(file: &mut File) -> std::io::Result<bool> {
     Ok(end.trim_ascii_end().ends_with(b"# EOF"))
 }
 
-/// Tells the format of what has no end to look at by its first timestamp: OpenMetrics has seconds, which as
-/// milliseconds would all be in January 1970.
-fn told_by(input: &mut dyn Read, head: &mut Vec<u8>) -> std::io::Result<Format> {
+/// Tells the format by the first timestamp, which is one of OpenMetrics from `least` up to [`SECONDS_MAX`].
+fn told_by(input: &mut dyn Read, head: &mut Vec<u8>, least: f64) -> std::io::Result<Format> {
     input.take(1 << 20).read_to_end(head)?;
     if head.trim_ascii_end().ends_with(b"# EOF") {
         return Ok(Format::OpenMetrics);
@@ -321,7 +342,7 @@ fn told_by(input: &mut dyn Read, head: &mut Vec<u8>) -> std::io::Result<Format> 
         .filter(|line| !line.starts_with('#') && !line.trim().is_empty())
         .find_map(|line| line.split(" # ").next()?.rsplit_once(' ')?.1.parse::<f64>().ok());
     Ok(match stamp {
-        Some(stamp) if stamp < 1e11 => Format::OpenMetrics,
+        Some(stamp) if (least..SECONDS_MAX).contains(&stamp) => Format::OpenMetrics,
         _ => Format::Text,
     })
 }
