@@ -104,6 +104,9 @@ pub fn texts<S: AsRef<str>>(out: &mut String, texts: &[S]) {
 
 /// Appends a sample as vectors and matrices have it: `[1435781451.780,"1.5"]`.
 pub fn point(out: &mut String, at: UnixMs, value: f64) {
+    if model::float::write_point(out, at, value) {
+        return;
+    }
     out.push('[');
     sample_seconds(out, at);
     out.push_str(",\"");

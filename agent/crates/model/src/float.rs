@@ -37,7 +37,11 @@ pub fn write_exposition(out: &mut String, value: f64) {
 
 /// Appends a value as the query API has it: `100000000`, `0.000001`, `+Inf`, `NaN`; never an exponent.
 pub fn write_plain(out: &mut String, value: f64) {
-    if write_short(out, value) || write_special(out, value) {
+    let mut text = Backwards::new();
+    if text.plain(value) {
+        return out.push_str(text.as_str());
+    }
+    if write_special(out, value) {
         return;
     }
     if value.is_sign_negative() {
@@ -48,56 +52,73 @@ pub fn write_plain(out: &mut String, value: f64) {
     push_plain_form(out, text, exponent);
 }
 
+/// Appends a sample as the query API has it, `[1435781451.780,"1.5"]`, all at once; answers whether that was possible:
+/// very small and very large values are not.
+pub fn write_point(out: &mut String, at: UnixMs, value: f64) -> bool {
+    let mut text = Backwards::new();
+    text.bytes(b"\"]");
+    if !text.plain(value) {
+        return false;
+    }
+    text.bytes(b",\"");
+    text.seconds(at);
+    text.byte(b'[');
+    out.push_str(text.as_str());
+    true
+}
+
 /// Appends a time in seconds as samples of the query API have it: no decimals or three.
 pub fn write_seconds(out: &mut String, at: UnixMs) {
     let mut text = Backwards::new();
-    text.thousandths(at.0.unsigned_abs(), at.0 % 1_000 != 0);
-    text.sign(at.0 < 0);
+    text.seconds(at);
     out.push_str(text.as_str());
+}
+
+/// Returns a value without its sign in thousandths, where it has at most three decimals.
+fn thousandths(value: f64) -> Option<u64> {
+    let size = value.abs();
+    if size.is_nan() || size >= SHORT_MAX {
+        return None;
+    }
+    let thousandths = (size * 1_000.0 + 0.5) as u64;
+    ((thousandths as f64 / 1_000.0).to_bits() == size.to_bits()).then_some(thousandths)
 }
 
 /// Appends a value that has at most three decimals; answers whether it was one.
 fn write_short(out: &mut String, value: f64) -> bool {
-    let size = value.abs();
-    if size.is_nan() || size >= SHORT_MAX {
-        return false;
-    }
-    let thousandths = (size * 1_000.0 + 0.5) as u64;
-    if (thousandths as f64 / 1_000.0).to_bits() != size.to_bits() {
-        return false;
-    }
+    let Some(thousandths) = thousandths(value) else { return false };
     let mut text = Backwards::new();
-    let (whole, part) = (thousandths / 1_000, thousandths % 1_000);
-    let (part, places) = match part {
-        0 => (0, 0),
-        part if part % 100 == 0 => (part / 100, 1),
-        part if part % 10 == 0 => (part / 10, 2),
-        part => (part, 3),
-    };
-    if places > 0 {
-        text.decimals(part, places);
-    }
-    text.integer(whole);
+    text.short(thousandths);
     text.sign(value.is_sign_negative());
     out.push_str(text.as_str());
     true
 }
 
-/// Digits in a buffer on the stack, the last one first.
+/// Text in a buffer on the stack, the last byte first.
 struct Backwards {
-    bytes: [u8; 32],
+    bytes: [u8; BACKWARDS_BYTES],
     at: usize,
 }
 
+/// A point fits: its time has a sign, sixteen digits, a dot and three more; its value a sign, at most 23 digits behind
+/// the dot or 21 before it, and the dot; and six bytes are around them.
+const BACKWARDS_BYTES: usize = 64;
+/// Values from the one to below the other are printed without many zeros.
+const PLAIN_MIN: f64 = 1e-6;
+const PLAIN_MAX: f64 = 1e21;
+
 impl Backwards {
     fn new() -> Backwards {
-        Backwards { bytes: [b'0'; 32], at: 32 }
+        Backwards { bytes: [b'0'; BACKWARDS_BYTES], at: BACKWARDS_BYTES }
     }
 
     fn byte(&mut self, byte: u8) {
-        // Twenty digits, a dot, three more and a sign fit.
         self.at -= 1;
         self.bytes[self.at] = byte;
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        bytes.iter().rev().for_each(|byte| self.byte(*byte));
     }
 
     fn integer(&mut self, mut value: u64) {
@@ -108,26 +129,63 @@ impl Backwards {
         self.byte(b'0' + value as u8);
     }
 
-    /// Puts a dot and so many digits.
+    /// Puts an integer with a dot before so many of its digits.
     fn decimals(&mut self, mut value: u64, places: usize) {
         for _ in 0..places {
             self.byte(b'0' + (value % 10) as u8);
             value /= 10;
         }
-        self.byte(b'.');
-    }
-
-    fn thousandths(&mut self, value: u64, has_decimals: bool) {
-        if has_decimals {
-            self.decimals(value % 1_000, 3);
+        if places > 0 {
+            self.byte(b'.');
         }
-        self.integer(value / 1_000);
+        self.integer(value);
     }
 
     fn sign(&mut self, is_negative: bool) {
         if is_negative {
             self.byte(b'-');
         }
+    }
+
+    /// Puts a time in seconds with no decimals or three.
+    fn seconds(&mut self, at: UnixMs) {
+        let ms = at.0.unsigned_abs();
+        if ms.is_multiple_of(1_000) {
+            self.integer(ms / 1_000)
+        } else {
+            self.decimals(ms, 3)
+        }
+        self.sign(at.0 < 0);
+    }
+
+    /// Puts thousandths with as few decimals as they need.
+    fn short(&mut self, thousandths: u64) {
+        let (value, places) = match thousandths {
+            all if all.is_multiple_of(1_000) => (all / 1_000, 0),
+            all if all.is_multiple_of(100) => (all / 100, 1),
+            all if all.is_multiple_of(10) => (all / 10, 2),
+            all => (all, 3),
+        };
+        self.decimals(value, places);
+    }
+
+    /// Puts a value as the query API has it, if that has no exponent and few zeros; answers whether it was one.
+    fn plain(&mut self, value: f64) -> bool {
+        if let Some(thousandths) = thousandths(value) {
+            self.short(thousandths);
+        } else if (PLAIN_MIN..PLAIN_MAX).contains(&value.abs())
+            && let Some((mut digits, mut exponent)) = decimal(value.abs())
+        {
+            while digits.is_multiple_of(10) && exponent < 0 {
+                (digits, exponent) = (digits / 10, exponent + 1);
+            }
+            (0..exponent).for_each(|_| self.byte(b'0'));
+            self.decimals(digits, exponent.min(0).unsigned_abs() as usize);
+        } else {
+            return false;
+        }
+        self.sign(value.is_sign_negative());
+        true
     }
 
     fn as_str(&self) -> &str {
@@ -314,6 +372,40 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// At once and in its parts a point is the same, and every double of that size is one.
+    #[test]
+    fn points_are_printed_whole() {
+        let (mut seed, mut whole) = (0x2545_f491_4f6c_dd1du64, 0);
+        for round in 0..200_000u64 {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            let value = match round % 5 {
+                0 => f64::from_bits(seed),
+                1 => f64::from_bits((1_002 + seed % 92) << 52 | seed >> 12),
+                2 => (seed >> (seed % 64)) as f64,
+                3 => -((seed >> 30) as f64 / 1e6),
+                _ => [0.0, -0.0, 1e-6, 1e21, -9.999_999_999_999_999e20, 1e-6f64.next_down()][seed as usize % 6],
+            };
+            let at = UnixMs(if round % 3 == 0 { seed as i64 } else { (seed >> 20) as i64 });
+            let (mut point, mut parts) = (String::new(), String::new());
+            let is_whole = write_point(&mut point, at, value);
+            assert_eq!(is_whole, value == 0.0 || (1e-6..1e21).contains(&value.abs()), "{value:e}");
+            if !is_whole {
+                continue;
+            }
+            whole += 1;
+            parts.push('[');
+            write_seconds(&mut parts, at);
+            parts.push_str(if value.is_sign_negative() { ",\"-" } else { ",\"" });
+            let mut digits = Digits::new();
+            let (text, exponent) = if value == 0.0 { ("0", 0) } else { digits.shortest(value) };
+            push_plain_form(&mut parts, text, exponent);
+            assert_eq!(point, parts + "\"]", "{value:e}");
+        }
+        assert!(whole > 140_000, "{whole}");
     }
 
     #[test]
