@@ -168,43 +168,42 @@ impl State {
         self.last
     }
 
-    /// Appends so many integers that come as predicted; once the predictions have settled each is told by the one before.
+    /// Appends so many integers that come as predicted.
     fn ints_as_predicted(&mut self, count: u32, out: &mut Vec<i64>) {
-        for done in 1..=count {
-            let before = (self.cost_of_last, self.cost_of_change, self.change);
-            let moves = self.cost_of_change < self.cost_of_last;
-            self.learn(self.predicted_int());
-            out.push(self.last);
-            if before == (self.cost_of_last, self.cost_of_change, self.change) {
-                let (left, change) = (i64::from(count - done), if moves { self.change } else { 0 });
-                out.extend((1..=left).map(|at| self.last.wrapping_add(change.wrapping_mul(at))));
-                self.last = self.last.wrapping_add(change.wrapping_mul(left));
-                return;
-            }
+        let Some(left) = count.checked_sub(1) else { return };
+        out.push(self.int_as_predicted());
+        let (last, change) = (self.last, self.change);
+        out.extend((1..=i64::from(left)).map(|at| last.wrapping_add(change.wrapping_mul(at))));
+        self.go_on(left);
+    }
+
+    /// Passes over so many values that come as predicted, as if each had been taken.
+    pub fn skip_predicted(&mut self, count: u32) {
+        if self.raw || count == 0 {
+            return;
+        }
+        let moves = self.cost_of_change < self.cost_of_last;
+        self.int_as_predicted();
+        self.go_on(count - 1);
+        if moves {
+            self.bits = unscaled(self.last, self.scale).to_bits();
         }
     }
 
-    /// Passes over so many values that come as predicted, as if each had been taken; once the predictions have settled
-    /// that needs no work for each.
-    pub fn skip_predicted(&mut self, count: u32) {
-        if self.raw {
-            return;
-        }
-        let mut moved = false;
-        for done in 1..=count {
-            let before = (self.cost_of_last, self.cost_of_change, self.change);
-            let moves = self.cost_of_change < self.cost_of_last;
-            moved |= moves;
-            self.learn(self.predicted_int());
-            if before == (self.cost_of_last, self.cost_of_change, self.change) {
-                let left = i64::from(count - done);
-                self.last = self.last.wrapping_add(if moves { self.change.wrapping_mul(left) } else { 0 });
+    /// Takes so many values more that come as predicted, behind one that did: from there on the change stays what it is.
+    /// Where the series was taken to stand still it is 0 and both predictions are the same; where it was taken to move
+    /// on, that goes on costing nothing, while the other prediction costs what the change does.
+    fn go_on(&mut self, count: u32) {
+        self.last = self.last.wrapping_add(self.change.wrapping_mul(i64::from(count)));
+        let (moving, (mut of_last, mut of_change)) = (cost(self.change), (self.cost_of_last, self.cost_of_change));
+        for _ in 0..count {
+            let next = (of_last - of_last / 4 + moving, of_change - of_change / 4);
+            if next == (of_last, of_change) {
                 break;
             }
+            (of_last, of_change) = next;
         }
-        if moved {
-            self.bits = unscaled(self.last, self.scale).to_bits();
-        }
+        (self.cost_of_last, self.cost_of_change) = (of_last, of_change);
     }
 
     /// Reads the token of one float or histogram; a token that is cut off changes nothing.
@@ -318,7 +317,6 @@ impl State {
     /// Takes note of an integer and of what each prediction would have cost, older ones counting less and less.
     fn learn(&mut self, value: i64) {
         let change = value.wrapping_sub(self.last);
-        let cost = |difference: i64| (64 - zigzag(difference).leading_zeros() as u16) * 16;
         self.cost_of_last = self.cost_of_last - self.cost_of_last / 4 + cost(change);
         self.cost_of_change = self.cost_of_change - self.cost_of_change / 4 + cost(change.wrapping_sub(self.change));
         (self.last, self.change) = (value, change);
@@ -389,6 +387,11 @@ fn exactly(value: f64, scale: u8) -> Option<i64> {
 
 fn unscaled(scaled: i64, scale: u8) -> f64 {
     if scale == 0 { scaled as f64 } else { scaled as f64 / POW10[scale as usize] }
+}
+
+/// Returns what a prediction costs that is off by so much, in sixteenths of a bit.
+fn cost(difference: i64) -> u16 {
+    (64 - zigzag(difference).leading_zeros() as u16) * 16
 }
 
 fn put_difference(out: &mut Vec<u8>, difference: u64) {

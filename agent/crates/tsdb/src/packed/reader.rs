@@ -141,8 +141,7 @@ impl PackedReader {
         let end = self.count.checked_add(count).filter(|end| *end <= self.total)?;
         let mut chunk = [0; CHUNK];
         while self.count < end {
-            self.pass_run(end);
-            self.pass_groups(column, end);
+            self.pass(column, end);
             let left = (end - self.count) as usize;
             if left > 0 && self.fill(column, &mut chunk[..left.min(CHUNK)]) == 0 {
                 return None;
@@ -204,8 +203,7 @@ impl PackedReader {
     pub fn floats_at(&mut self, column: &[u8], places: &[u32], out: &mut Vec<f64>) {
         let (mut places, mut chunk) = (places.iter().copied().peekable(), [0; CHUNK]);
         while let Some(place) = places.peek().copied() {
-            self.pass_run(place);
-            self.pass_groups(column, place);
+            self.pass(column, place);
             let from = self.count;
             let filled = self.fill(column, &mut chunk);
             if filled == 0 {
@@ -243,28 +241,50 @@ impl PackedReader {
         }
     }
 
-    /// Passes over groups before a place whose values nothing later is told by, without unpacking them.
-    fn pass_groups(&mut self, column: &[u8], place: u32) {
-        while matches!(self.kind, 2 | 4)
-            && self.zeros == 0
-            && self.count > 0
-            && usize::from(self.used) == GROUP
-            && place.min(self.total).saturating_sub(self.count) > GROUP as u32
-            && let Some(width @ 1..=ZEROS) = column.get(self.at as usize)
-            && self.at as usize + usize::from(*width) < column.len()
-        {
-            self.at += 1 + u32::from(*width);
-            self.count += GROUP as u32;
+    /// Passes over runs and whole groups before a place. Groups that tell nothing of what comes later are not unpacked.
+    fn pass(&mut self, column: &[u8], place: u32) {
+        let (place, is_free, mut group) = (place.min(self.total), matches!(self.kind, 2 | 4), [0; GROUP]);
+        while self.count > 0 && self.count < place {
+            if self.zeros > 0 {
+                let some = self.zeros.min(place - self.count);
+                self.pass_zeros(some);
+                self.count += some;
+                continue;
+            }
+            if usize::from(self.used) < GROUP {
+                return;
+            }
+            match column.get(self.at as usize) {
+                Some(width @ 1..=ZEROS) if place - self.count > GROUP as u32 => {
+                    if !is_free && self.group(column, *width, &mut group) {
+                        self.pass_group(&group);
+                    } else if is_free && self.at as usize + usize::from(*width) < column.len() {
+                        self.at += 1 + u32::from(*width);
+                    } else {
+                        return;
+                    }
+                    self.count += GROUP as u32;
+                }
+                None | Some(1..=ZEROS) => return,
+                Some(tag) => self.begin_zeros(*tag),
+            }
         }
     }
 
-    /// Passes over values as predicted before a place.
-    fn pass_run(&mut self, place: u32) {
-        let some = self.zeros.min(place.min(self.total).saturating_sub(self.count));
-        if some > 0 && self.count > 0 {
-            self.pass_zeros(some);
-            self.count += some;
-        }
+    /// Goes on behind a group whose values tell what comes later: only the sum of its differences matters, and the last
+    /// change where that is what is predicted.
+    fn pass_group(&mut self, group: &[u64; GROUP]) {
+        let moved = match self.kind {
+            0 => group.iter().fold(0i64, |moved, difference| moved.wrapping_add(unzigzag(*difference))),
+            1 => group.iter().fold(0i64, |moved, difference| {
+                self.change = self.change.wrapping_add(unzigzag(*difference));
+                moved.wrapping_add(self.change)
+            }),
+            _ => group
+                .iter()
+                .fold(self.base.wrapping_mul(GROUP as i64), |moved, difference| moved.wrapping_add(*difference as i64)),
+        };
+        self.last = self.last.wrapping_add(moved);
     }
 
     /// Unpacks the next integers as they are before they are scaled; answers how many. It is as many as there is room
