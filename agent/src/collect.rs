@@ -138,7 +138,7 @@ impl Worker {
                 self.collect_for_readers();
             }
             Ask::Print(batch, readers) => {
-                let batch = self.print(batch);
+                self.print(&batch);
                 let packed = match self.prints_gzip {
                     true => {
                         let (values, layout) = (self.writer.values(), self.writer.layout());
@@ -164,14 +164,15 @@ impl Worker {
         self.collect_if_due();
     }
 
-    /// Prints a batch and returns one to be filled.
-    fn print(&mut self, batch: Batch) -> Batch {
+    /// Prints a batch.
+    fn print(&mut self, batch: &Batch) {
         if Arc::get_mut(&mut self.text).is_none() {
             self.text = Arc::new(String::with_capacity(self.text.len()));
         }
-        let Some(text) = Arc::get_mut(&mut self.text) else { return batch };
-        text.clear();
-        self.writer.take(batch, text)
+        if let Some(text) = Arc::get_mut(&mut self.text) {
+            text.clear();
+            self.writer.write(batch, text);
+        }
     }
 
     fn collect_for_readers(&mut self) {

@@ -16,6 +16,7 @@
 
 use std::sync::Arc;
 
+use crate::fingerprint::Fingerprint;
 use crate::histogram::Histogram;
 use crate::labels::{Labels, NAME, PackedIter, push_packed};
 use crate::limits::{BATCH_LABEL_BYTES_MAX, BATCH_ROWS_MAX, LABEL_BYTES_MAX, LABELS_MAX};
@@ -301,15 +302,18 @@ impl Batch {
         &self.shape
     }
 
-    /// Returns whether two batches differ in nothing but values and times: the same families, and the same series in
-    /// the same order. What was worked out of one's layout then holds for the other.
-    pub fn is_laid_out_as(&self, other: &Batch) -> bool {
-        let place = |row: &Row| (row.family, row.labels, row.blanks);
-        is_equal(&self.shape, &other.shape)
-            && is_equal(self.text.as_bytes(), other.text.as_bytes())
-            && self.blanks == other.blanks
-            && self.families == other.families
-            && self.rows.iter().map(place).eq(other.rows.iter().map(place))
+    /// Returns what stands for everything but values and times: two batches of one print have the same families, and the
+    /// same series in the same order. What was worked out of one's layout then holds for the other.
+    pub fn layout_print(&self) -> u128 {
+        let mut print = Fingerprint::default();
+        print.bytes(&self.shape).bytes(self.text.as_bytes()).bytes(self.blanks.as_bytes());
+        let both = |(one, other): (u32, u32)| u64::from(one) << 32 | u64::from(other);
+        for family in &self.families {
+            print.pair(both(family.name), both(family.help)).pair(both(family.unit), family.kind.number().into());
+        }
+        // Where a row's labels are the shape itself says.
+        self.rows.iter().for_each(|row| _ = print.pair(row.family.into(), both(row.blanks)));
+        print.get()
     }
 
     /// Returns how many rows were left out because of a limit.
@@ -396,13 +400,6 @@ impl Batch {
             }
         }
     }
-}
-
-/// Compares long texts sixteen bytes at a time: musl's `memcmp` goes by one, and these are compared at each collection.
-fn is_equal(left: &[u8], right: &[u8]) -> bool {
-    let ((left, left_rest), (right, right_rest)) = (left.as_chunks::<16>(), right.as_chunks::<16>());
-    let words = left.iter().zip(right).all(|(left, right)| u128::from_ne_bytes(*left) == u128::from_ne_bytes(*right));
-    left.len() == right.len() && words && left_rest == right_rest
 }
 
 #[cfg(test)]
@@ -523,17 +520,32 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_equal_in_all_of_their_bytes() {
-        let text: Vec<u8> = (0..77).collect();
-        for length in [0, 1, 15, 16, 17, 64, 77] {
-            let text = &text[..length];
-            assert!(is_equal(text, text));
-            for at in 0..length {
-                let mut other = text.to_vec();
-                other[at] ^= 0x80;
-                assert!(!is_equal(text, &other), "{at} of {length}");
+    fn a_layout_is_told_by_all_but_values_and_times() {
+        let print = |families: &[(&str, &str, MetricKind, &str)], labels: &[(&str, &str)], value: f64, at: i64| {
+            let mut batch = Batch::new();
+            for (name, help, kind, unit) in families {
+                batch.family_with_unit(name, help, *kind, unit);
+                batch.add(labels, value);
+                batch.stamp_last(Some(UnixMs(at)), None);
             }
-            assert!(length == 0 || !is_equal(text, &text[1..]) && !is_equal(&text[..length - 1], text));
-        }
+            batch.layout_print()
+        };
+        let one = ("a", "help", MetricKind::Gauge, "");
+        let first = print(&[one], &[("x", "1")], 1.0, 2);
+        assert_eq!(print(&[one], &[("x", "1")], 3.0, 4), first);
+        let others = [
+            print(&[one], &[("x", "2")], 1.0, 2),
+            print(&[one], &[("x", "1"), ("y", "")], 1.0, 2),
+            print(&[one], &[("x", "1"), ("z", "")], 1.0, 2),
+            print(&[("b", "help", MetricKind::Gauge, "")], &[("x", "1")], 1.0, 2),
+            print(&[("a", "Help", MetricKind::Gauge, "")], &[("x", "1")], 1.0, 2),
+            print(&[("a", "help", MetricKind::Counter, "")], &[("x", "1")], 1.0, 2),
+            print(&[("a", "hel", MetricKind::Gauge, "p")], &[("x", "1")], 1.0, 2),
+            print(&[one, one], &[("x", "1")], 1.0, 2),
+            print(&[one, ("b", "", MetricKind::Gauge, "")], &[("x", "1")], 1.0, 2),
+            print(&[], &[], 1.0, 2),
+        ];
+        let all: std::collections::HashSet<u128> = others.into_iter().chain([first]).collect();
+        assert_eq!(all.len(), 11);
     }
 }

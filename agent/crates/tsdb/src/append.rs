@@ -11,9 +11,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use model::labels::{PackedIter, push_packed};
-use model::{Batch, Labels, Row, RowRange, Value};
+use model::{Batch, Labels, Row, RowRange, Value, fingerprint};
 
-use crate::fingerprint::fingerprint;
 use crate::head::shape::Shape;
 use crate::head::{Head, Input, InputValue};
 use crate::histogram;

@@ -35,7 +35,6 @@ mod column;
 mod costs;
 mod crc;
 mod epochs;
-mod fingerprint;
 mod geometry;
 mod groups;
 mod histogram;

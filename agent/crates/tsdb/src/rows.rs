@@ -6,12 +6,11 @@
 
 use std::sync::Arc;
 
-use model::{Batch, Family, Labels, MetricKind, Now, RowId, RowRange, SourceId, UnixMs, stale_nan};
+use model::{Batch, Family, Labels, MetricKind, Now, RowId, RowRange, SourceId, UnixMs, fingerprint, stale_nan};
 
 use crate::append::{Appended, Offered, Resolved, STALE_BYTES_MAX, TIME_MAX};
 use crate::cells::{CELLS_SHARE, put_cell, put_family};
 use crate::clock;
-use crate::fingerprint::fingerprint;
 use crate::head::shape::Shape;
 use crate::head::{Head, Input, InputValue};
 use crate::layout::BLOB_PAYLOAD;
