@@ -79,8 +79,8 @@ impl Filter {
             Ok(at) => return self.answers[at].1,
             Err(at) => at,
         };
-        let is_wanted = self.include.as_ref().is_none_or(|pattern| pattern.is_match(name))
-            && !self.exclude.as_ref().is_some_and(|pattern| pattern.is_match(name));
+        let is_wanted = self.include.as_ref().is_none_or(|pattern| pattern.is_match_once(name))
+            && !self.exclude.as_ref().is_some_and(|pattern| pattern.is_match_once(name));
         if self.answers.len() >= NAMES_MAX {
             self.answers.clear();
             self.answers.push((name.to_owned(), is_wanted));

@@ -83,7 +83,7 @@ fn tell(
 ) -> bool {
     let field = fields.next(group, word, || {
         let key = [group, "_", word].concat();
-        let is_wanted = is_name(&key) && pattern.as_ref().is_none_or(|pattern| pattern.is_match(&key));
+        let is_wanted = is_name(&key) && pattern.as_ref().is_none_or(|pattern| pattern.is_match_once(&key));
         is_wanted.then(|| (["node_netstat_", &key].concat(), ["Statistic ", group, word, "."].concat()))
     });
     let Some((name, help)) = field else { return true };

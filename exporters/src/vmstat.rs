@@ -55,7 +55,7 @@ impl Collector for Vmstat {
         for (at, line) in self.file.kept_text(&host.procfs, "vmstat")?.lines().enumerate() {
             let (word, value) = line.split_once([' ', '\t']).unwrap_or((line, ""));
             let field = self.fields.next("", word, || {
-                let is_wanted = is_name(word) && pattern.as_ref().is_none_or(|pattern| pattern.is_match(word));
+                let is_wanted = is_name(word) && pattern.as_ref().is_none_or(|pattern| pattern.is_match_once(word));
                 is_wanted
                     .then(|| (["node_vmstat_", word].concat(), ["/proc/vmstat information field ", word, "."].concat()))
             });
