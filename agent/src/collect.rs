@@ -23,6 +23,7 @@ use self::door::Shown;
 pub use self::door::{Collect, Lanes};
 use crate::gpio::GpioView;
 use crate::os::clock::monotonic_ns;
+use crate::os::process::OwnProcess;
 use crate::trouble::Trouble;
 use crate::web::{MetricsReply, SelectedReply, gzip};
 
@@ -74,6 +75,7 @@ struct Worker {
     next: Mono,
     around: Around,
     shown: Shown,
+    own: OwnProcess,
     spare: Vec<Batch>,
     /// Who waits for the collection after the one that is on its way.
     readers: Vec<MetricsReply>,
@@ -98,6 +100,7 @@ impl Worker {
             next: around.clock.now().mono,
             around,
             shown,
+            own: OwnProcess::new(),
             spare: Vec::new(),
             readers: Vec::new(),
             wanted_gzip: false,
@@ -222,6 +225,7 @@ impl Worker {
         if let Some(gpio) = &self.around.gpio {
             gpio.lock().unwrap_or_else(PoisonError::into_inner).add_to(&mut batch);
         }
+        self.own.add_to(now, &mut batch);
         let seconds = (monotonic_ns() - began) as f64 / 1e9;
         (self.around.tell)(Collection { now, batch, seconds, readers });
     }

@@ -6,5 +6,6 @@
 pub mod clock;
 pub mod datafile;
 pub mod paths;
+pub mod process;
 pub mod service;
 pub mod tailfile;
