@@ -119,7 +119,8 @@ pub struct Recovery {
     /// How many pages of the journal, and of the ring between blocks, hold neither nothing nor a whole page: what a power cut tore while it was
     /// written, or what was destroyed since. Which of the two cannot be told.
     pub torn_pages: u64,
-    /// How many sealed blocks are lost because the page that describes them is damaged.
+    /// How many sealed blocks are lost because the page that describes them is damaged, or is not there: blocks are numbered
+    /// one after the other.
     pub damaged_blocks: u64,
 }
 

@@ -112,13 +112,19 @@ fn a_whole_page_in_the_place_of_another_costs_what_goes_through_it_and_is_told()
     let all = rows(&open(whole.clone()).0.store.reader(), 500).len();
     let pages: Vec<usize> = (0..whole.len()).step_by(4096).filter(|at| whole[at + 4..].starts_with(b"NXbk")).collect();
     let mut costly = 0;
-    for to in pages.iter().filter(|at| whole[**at + 12] > 0) {
+    for to in &pages {
+        // By a block's first page it is known where it begins; one of an older block hides those between. That the oldest
+        // is missing nobody can know.
+        let (is_first, is_oldest) = (whole[*to + 12] == 0, whole[*to + 16] == 1);
+        if is_first && is_oldest {
+            continue;
+        }
         for from in pages.iter().filter(|from| *from != to) {
             let mut bytes = whole.clone();
             bytes.copy_within(*from..from + 4096, *to);
             let (board, recovery) = open(bytes);
             let found = rows(&board.store.reader(), 500).len();
-            assert!(found <= all && found + 2_000 > all, "page {from} at {to}: {found} of {all}");
+            assert!(found <= all && (is_first || found + 2_000 > all), "page {from} at {to}: {found} of {all}");
             select(&board.store.reader(), &[]);
             let told = board.store.reader().stats().damaged_pages + recovery.damaged_blocks;
             assert!(found == all || told > 0, "page {from} at {to}: {found} of {all}, {recovery:?}");

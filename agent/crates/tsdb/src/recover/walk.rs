@@ -153,12 +153,16 @@ impl Recover<'_> {
                     continue;
                 }
             }
-            newest_seen.get_or_insert(head.block);
+            // Blocks are numbered one after the other: what is missing between two is damaged beyond being seen.
+            match newest_seen {
+                Some(_) => self.recovery.damaged_blocks += number - 1 - head.block,
+                None => newest_seen = Some(head.block),
+            }
             (at, bound, number, skipped) = (start, start, head.block, 0);
         }
         // The checkpoint says that the newest block counted, so one that is not found is damaged, and nothing else.
-        if self.commit.block >= self.floor.max(1) && newest_seen != Some(self.commit.block) {
-            self.recovery.damaged_blocks += 1;
+        if self.commit.block >= self.floor.max(1) {
+            self.recovery.damaged_blocks += newest_seen.map_or(1, |newest| self.commit.block - newest);
         }
         found.reverse();
         self.state.ring.blocks.extend(found);
