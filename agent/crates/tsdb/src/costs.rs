@@ -44,7 +44,10 @@ impl Reader {
         for number in blocks {
             let Some(view) = source.view(number)? else { continue };
             for column in &view.index.columns {
-                let bytes = column.values.len + column.times.map_or(0, |times| times.len);
+                let values = column.values;
+                // Times that several columns share lie behind the values of the first.
+                let times = column.times.filter(|times| times.offset == values.offset.wrapping_add(values.len));
+                let bytes = values.len + times.map_or(0, |times| times.len);
                 if let Some(cost) = names.get(&column.series).and_then(|name| costs.get_mut(name)) {
                     cost.bytes += u64::from(bytes);
                 }

@@ -8,7 +8,7 @@
 //!           sources: count, then each (lines, bytes of ticks, bases, shapes; count of spans, each as its number and
 //!           the lines between its first and that of the one before)
 //!           columns: count, then each (source, series less the one before less 1 zigzag << 1 | own times,
-//!           bytes of values, bytes of times if own)
+//!           bytes of values, bytes of times if own: 0 where they are those of the column before that has its own)
 //!           of each source: count of shapes, each as runs
 //! streams = the sources' and then the columns' bytes, in that order, without gaps
 //! ```
@@ -216,14 +216,19 @@ impl BlockIndex {
             let spans = take_line_spans(take, index.spans.len(), rows)?;
             index.sources.push(SourceIndex { rows, tick, base, shape, shapes: Vec::new(), spans });
         }
-        let mut expected = 0i64;
+        let (mut expected, mut last_times) = (0i64, None);
         for _ in 0..take.count()? {
             let source = take.varint32().filter(|source| (*source as usize) < index.sources.len())?;
             let packed = take.varint()?;
             let series = u32::try_from(expected.checked_add(unzigzag(packed >> 1))?).ok()?;
             expected = i64::from(series) + 1;
             let values = place(take.varint32()?)?;
-            let times = if packed & 1 == 1 { Some(place(take.varint32()?)?) } else { None };
+            let mut times = None;
+            if packed & 1 == 1 {
+                let len = take.varint32()?;
+                times = if len > 0 { Some(place(len)?) } else { Some(last_times?) };
+                last_times = times;
+            }
             index.columns.push(ColumnIndex { series, source, values, times });
         }
         for source in &mut index.sources {

@@ -86,17 +86,26 @@ struct Packing {
     sealer: Sealer,
     squeezer: Squeezer,
     tokens: Vec<u8>,
+    /// The tokens of the times that were packed last.
+    times: Vec<u8>,
 }
 
 impl Packing {
     /// Packs some streams; answers whether there are more.
     fn step(&mut self, head: &Head) -> bool {
-        let Packing { streams, lengths, sealer, squeezer, tokens } = self;
+        let Packing { streams, lengths, sealer, squeezer, tokens, times } = self;
         let (mut values, mut bytes) = (0, 0);
         while let Some(which) = streams.get(lengths.len()) {
             tokens.clear();
             head.copy(*which, 0, tokens);
             bytes += tokens.len();
+            if let Which::Times(_) = which {
+                if tokens == times && !tokens.is_empty() {
+                    lengths.push(0);
+                    continue;
+                }
+                times.clone_from(tokens);
+            }
             let mut length = 0;
             let full = squeezer.add(&mut |out| {
                 let before = out.len();
@@ -164,6 +173,7 @@ impl Sealing {
                 sealer: Sealer::default(),
                 squeezer: Squeezer::new(),
                 tokens: Vec::new(),
+                times: Vec::new(),
             })),
             parts: Default::default(),
             small: small.clone(),

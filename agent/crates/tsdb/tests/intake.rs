@@ -223,3 +223,39 @@ fn rows_that_bring_their_own_times_age_by_them_alone() {
         assert_eq!(again.store.stats().expired, expired, "{days}");
     }
 }
+
+/// What is imported, or written by another server, has the same times in one series after the other: a sealed block has
+/// them once, and every series has its own samples all the same.
+#[test]
+fn series_that_bring_the_same_times_share_them() {
+    let mut board = Board::new(Options { out_of_order_ms: u64::MAX, ..options() });
+    let at = |i: i64, series: usize| START - 900_000 + i * 15 + i * i % 7 - if series == 2 { i * i % 5 } else { 0 };
+    for i in 0..200 {
+        let mut batch = Batch::new();
+        for (series, name) in ["a", "b", "c", "d"].into_iter().enumerate() {
+            batch.family(name, "", MetricKind::Gauge);
+            batch.add(&[], (i * 7 % 11) as f64);
+            batch.stamp_last(Some(UnixMs(at(i, series))), None);
+        }
+        board.store.append(board.now, &batch, SourceId(1), &Labels::empty());
+    }
+    board.store.release(SourceId(1));
+    let open = (select(&board.store.reader(), &[]), rows(&board.store.reader(), 500));
+    assert!(
+        open.0.len() == 4
+            && open.0.iter().zip(0..).all(|((_, points), series)| {
+                let times = points.iter().map(|(time, _)| START + time);
+                points.len() == 200 && times.eq((0..200).map(|i| at(i, series)))
+            })
+    );
+    board.store.seal(board.now);
+    board.store.flush(board.now);
+    board.drain();
+    let (again, _) = Board::open(board.disk.clone(), Vec::new(), options(), board.now);
+    let reader = again.store.reader();
+    assert_eq!((again.store.stats().blocks, select(&reader, &[]), rows(&reader, 500)), (1, open.0, open.1));
+    let costs = reader.costs().expect("a whole ring");
+    let bytes = |name: &str| costs.iter().find(|cost| cost.name == name).expect("a metric").bytes;
+    assert!(bytes("b") + 100 < bytes("a"), "{costs:?}");
+    assert!(bytes("c") >= bytes("a") && bytes("d") >= bytes("a"), "others than those of the one before: {costs:?}");
+}

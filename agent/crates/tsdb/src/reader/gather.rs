@@ -17,7 +17,7 @@ use super::{Hit, Selection, Source, View};
 use crate::codec::Item;
 use crate::column::ColumnReader;
 use crate::head::track::Seek;
-use crate::index::{LINES_READ_MAX, Which};
+use crate::index::{LINES_READ_MAX, Place, Which};
 use crate::packed::PackedReader;
 
 /// The most bytes of lines, times and what is wanted of them that all selections together keep at hand, beside those
@@ -107,8 +107,14 @@ impl Gathered {
 
 /// The lines of a source, which of its shapes the column read last was in, and what was wanted of it.
 type KeptLines = (Rc<Lines>, Vec<bool>, Rc<Plan>);
-/// The times of the column read last as they are stored, of so many lines at most, and what was wanted of it.
-type KeptTimes = (Vec<u8>, u32, Rc<Plan>);
+/// Where the times of the column read last are stored, what they are, of how many lines at most, and what was wanted of
+/// it.
+struct KeptTimes {
+    place: Place,
+    times: Vec<u8>,
+    lines: u32,
+    plan: Rc<Plan>,
+}
 
 /// What a selection keeps at hand from one column to the next.
 #[derive(Default)]
@@ -219,15 +225,23 @@ fn own_plan(
     kept: &mut Kept,
 ) -> Result<Rc<Plan>, SelectError> {
     let seek = Seek::NotBelow(asked.range.start.0);
-    let mut reader = source.seek(view, Which::Times(hit.column), seek, &mut kept.times)?;
     // No column has more values than its source has lines, whatever its bytes claim.
     let lines = view.index.sources[view.index.column(hit.column).source as usize].rows.min(LINES_READ_MAX);
+    let place = view.index.place(Which::Times(hit.column));
+    // Of the open block, and of one that was sealed meanwhile, the place says nothing.
+    if view.sealed.is_some()
+        && let Some(known) = kept.own.get(&hit.view)
+        && (known.place, known.lines) == (place, lines)
+    {
+        return Ok(Rc::clone(&known.plan));
+    }
+    let mut reader = source.seek(view, Which::Times(hit.column), seek, &mut kept.times)?;
     let is_sealed = view.sealed.is_some();
     if is_sealed
-        && let Some((times, of, plan)) = kept.own.get(&hit.view)
-        && (times, of) == (&kept.times, &lines)
+        && let Some(known) = kept.own.get(&hit.view)
+        && (&known.times, known.lines) == (&kept.times, lines)
     {
-        return Ok(Rc::clone(plan));
+        return Ok(Rc::clone(&known.plan));
     }
     let base = reader.at();
     let plan = match plan_of(&mut reader.clone(), &kept.times, base, lines, asked, asked.steps) {
@@ -236,11 +250,12 @@ fn own_plan(
         None => plan_of(&mut reader, &kept.times, base, lines, asked, None).unwrap_or_default(),
     };
     let plan = Rc::new(plan);
-    if let Some((times, _, plan)) = kept.own.remove(&hit.view) {
-        kept.bytes -= times.len() + plan.bytes();
+    if let Some(old) = kept.own.remove(&hit.view) {
+        kept.bytes -= old.times.len() + old.plan.bytes();
     }
     if is_sealed && kept.has_room(kept.times.len() + plan.bytes(), source.share.of(LINES_KEPT_BYTES_MAX)) {
-        kept.own.insert(hit.view, (kept.times.clone(), lines, Rc::clone(&plan)));
+        let (place, times) = (view.index.place(Which::Times(hit.column)), kept.times.clone());
+        kept.own.insert(hit.view, KeptTimes { place, times, lines, plan: Rc::clone(&plan) });
     }
     Ok(plan)
 }
