@@ -59,7 +59,8 @@ pub fn fingerprint(bytes: &[u8]) -> u128 {
     Fingerprint::default().bytes(bytes).get()
 }
 
-fn fold(a: u64, b: u64) -> u64 {
+/// Multiplies in full and lays the upper half over the lower one: every bit of both counts.
+pub fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
     product as u64 ^ (product >> 64) as u64
 }

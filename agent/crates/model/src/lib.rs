@@ -32,7 +32,7 @@ pub mod seams;
 pub use alert::{Alert, AlertState};
 pub use batch::{Batch, Family, MetricKind, Row, SourceId};
 pub use exemplar::Exemplar;
-pub use fingerprint::{Fingerprint, fingerprint};
+pub use fingerprint::{Fingerprint, fingerprint, fold};
 pub use histogram::{Counts, Histogram, ResetHint, Span};
 pub use labels::{Labels, LabelsBuilder};
 pub use matcher::{MatchOp, Matcher};

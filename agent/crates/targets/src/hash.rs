@@ -3,6 +3,8 @@
 //! Eight bytes at a time are folded into a 64-bit state by a full multiplication, as wyhash and its kin do. A text's
 //! length goes in before it, so that `a` then `bc` differs from `ab` then `c`.
 
+use model::fold;
+
 /// An odd number without pattern: the golden ratio's fraction.
 const K: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -49,11 +51,6 @@ impl Hash {
     pub fn get(&self) -> u64 {
         fold(self.state, K)
     }
-}
-
-fn fold(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b);
-    product as u64 ^ (product >> 64) as u64
 }
 
 #[cfg(test)]
